@@ -1,0 +1,41 @@
+// The use case `mlctr pull`: a source becomes one verified squashfs image in the store.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "app/configuration.hpp"
+#include "base/progress.hpp"
+#include "image/digest.hpp"
+#include "image/platform.hpp"
+#include "image/reference.hpp"
+
+namespace mlctr {
+
+enum class PullPolicy { missing, newer, always };
+
+struct PullRequest {
+  ImageSource source;
+  Platform platform = Platform::host();
+  PullPolicy policy = PullPolicy::newer;
+  std::filesystem::path output;     ///< also write the image here; empty: store only
+  bool copy_squashfs = false;       ///< an existing .sqsh: copy it into the store instead of recording its path
+};
+
+struct PullResult {
+  std::string reference;            ///< as short as it can be typed
+  Digest manifest_digest;
+  std::filesystem::path squashfs;
+  std::uint64_t image_bytes = 0;
+  std::uint64_t downloaded_bytes = 0;
+  std::size_t layers = 0;
+  std::size_t layers_reused = 0;
+  bool was_present = false;         ///< nothing had to be done
+};
+
+PullResult pull_image(const PullRequest& request, const Configuration& configuration, ProgressBoard& board,
+                      std::stop_token stop);
+
+}  // namespace mlctr

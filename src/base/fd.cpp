@@ -1,0 +1,21 @@
+#include "base/fd.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace mlctr {
+
+void Fd::reset() noexcept {
+  // Never retried on EINTR: Linux has released the number by then (close(2), "Dealing with error returns").
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+Fd open_file(const std::filesystem::path& path, int flags, mode_t mode) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0) throw SysError("cannot open " + path.string());
+  return Fd(fd);
+}
+
+}  // namespace mlctr

@@ -1,0 +1,36 @@
+// An owned file descriptor. Every descriptor in mlctr is one of these and close-on-exec.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <utility>
+
+namespace mlctr {
+
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() { reset(); }
+
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+  void reset() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+/// open(2) with O_CLOEXEC added; throws SysError "cannot open PATH".
+Fd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0666);
+
+}  // namespace mlctr

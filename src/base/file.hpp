@@ -1,0 +1,64 @@
+// Whole-file and positional I/O that retries short transfers and EINTR. All throw SysError; ENOSPC and EDQUOT carry a hint
+// that names the filesystem and what is free on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/fd.hpp"
+
+namespace mlctr {
+
+/// The whole file; throws Error when it is larger than `max_bytes` (files of configuration and hostile ones alike).
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 16u << 20);
+
+/// Replaces `path` by rename after fsync, so a reader sees the old or the new content whole; the directory is synced too.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, mode_t mode = 0666);
+
+void write_all(int fd, std::span<const std::byte> bytes, std::string_view file_name);
+void write_all_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::string_view file_name);
+
+/// Reads up to bytes.size() bytes at `offset`; fewer only at the end of the file.
+std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view file_name);
+
+/// Copies `size` bytes between files: copy_file_range (a reflink where the filesystem can), read and write elsewhere.
+void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_offset, std::uint64_t size,
+                std::string_view to_name);
+
+std::uint64_t file_size(int fd, std::string_view file_name);
+
+void sync_file(int fd, std::string_view file_name);
+/// Makes a rename or an unlink in `directory` durable.
+void sync_directory(const std::filesystem::path& directory);
+
+/// rename(2), replacing `to`; both on one filesystem.
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// 16 random hex digits, for names that no other process or node picks.
+std::string random_suffix();
+
+/// A file under a temporary name: removed by the destructor unless commit() gave it its final name.
+class TemporaryFile {
+ public:
+  /// Creates (or truncates) `path` for reading and writing.
+  explicit TemporaryFile(std::filesystem::path path, mode_t mode = 0666);
+  TemporaryFile(TemporaryFile&& other) noexcept;
+  TemporaryFile& operator=(TemporaryFile&&) = delete;
+  ~TemporaryFile();
+
+  int fd() const noexcept { return fd_.get(); }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+  /// fsync, rename to `final_path`, fsync of its directory: the file is visible whole or not at all.
+  void commit(const std::filesystem::path& final_path);
+
+ private:
+  std::filesystem::path path_;
+  Fd fd_;
+};
+
+}  // namespace mlctr

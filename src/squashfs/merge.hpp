@@ -1,0 +1,26 @@
+// Layer files -> one image, without recompressing: data and fragment blocks are copied raw, only tables are written anew
+// (DESIGN decision 2).
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/progress.hpp"
+
+namespace mlctr::squashfs {
+
+/// A small file to put into the image, replacing whatever layers have at its path (/.mlctr/config.json …).
+struct AddedFile {
+  std::string path;  ///< "/.mlctr/config.json"; parents are made 0755 root, whatever layers have in their place removed
+  std::string content;
+};
+
+/// Writes a whole image to `output` (empty, read-write), without syncing it. `layers` base first. Whiteouts, opaque
+/// directories, shadowed files and links across layers are resolved; what no file needs is not copied (but for small gaps).
+/// Deterministic: the same layer files give the same bytes. `progress` may be null.
+void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
+                  std::stop_token stop, ProgressItem* progress);
+
+}  // namespace mlctr::squashfs
