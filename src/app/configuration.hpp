@@ -1,5 +1,6 @@
-// The settings: /etc/mlctr/mlctr.toml, then $XDG_CONFIG_HOME/mlctr/mlctr.toml, then MLCTR_* variables; the last one wins.
-// Every value remembers where it came from. An unknown key or a wrong type is an Error with file and line.
+// The settings: /etc/mlctr/mlctr.toml, then $XDG_CONFIG_HOME/mlctr/mlctr.toml, then MLCTR_* variables; the last one
+// wins. Every value remembers where it came from. An unknown key or a wrong type is an Error with file and line. What
+// each setting is called, takes and means stands once, in the table of settings.cpp.
 #pragma once
 
 #include <chrono>
@@ -13,27 +14,52 @@ namespace mlctr {
 
 /// [registries."host:port"] of the configuration.
 struct RegistryConfiguration {
-  std::vector<std::string> mirrors;   ///< URLs: "https://mirror.local:5000/prefix"
+  std::vector<std::string> mirrors;  ///< URLs: "https://mirror.local:5000/prefix"
   bool plain_http = false;
-  bool insecure = false;              ///< TLS without verification
+  bool insecure = false;  ///< TLS without verification
   std::string ca_file, client_certificate, client_key;
 };
 
 struct Configuration {
-  std::filesystem::path store;                          ///< MLCTR_STORE
-  std::vector<std::filesystem::path> extra_stores;      ///< read-only ones
-  unsigned parallel_downloads = 4;                      ///< pull.parallel_downloads
-  unsigned threads = 0;                                 ///< pull.threads; 0: one a processor we may run on
-  int compression_level = 1;                            ///< pull.compression_level, zstd's
-  std::uint64_t max_layer_bytes = 256ull << 30;         ///< pull.max_layer_bytes, uncompressed
-  std::uint64_t max_layer_entries = 20'000'000;         ///< pull.max_layer_entries
-  std::uint64_t layer_cache_bytes = 50ull << 30;        ///< store.layer_cache: gc keeps at most this much of unused layers
-  std::chrono::seconds stall_timeout{30};               ///< pull.stall_timeout
+  std::filesystem::path store;                      ///< store, MLCTR_STORE; empty only where there is no home either
+  std::vector<std::filesystem::path> extra_stores;  ///< extra_stores: read-only ones
+  unsigned parallel_downloads = 4;                  ///< pull.parallel_downloads
+  unsigned threads = 0;                             ///< pull.threads; 0: one a processor we may run on
+  int compression_level = 1;                        ///< pull.compression_level, zstd's
+  std::uint64_t max_layer_bytes = 256ull << 30;     ///< pull.max_layer_bytes, uncompressed
+  std::uint64_t max_layer_entries = 20'000'000;     ///< pull.max_layer_entries
+  std::uint64_t layer_cache_bytes = 50ull << 30;    ///< gc.layer_cache: gc keeps at most this much of layers
+  std::chrono::seconds stall_timeout{30};           ///< pull.stall_timeout
   std::map<std::string, RegistryConfiguration> registries;
 
-  std::map<std::string, std::string> origins;           ///< "pull.threads" -> "/etc/mlctr/mlctr.toml:12", "MLCTR_PULL_THREADS", "default"
+  std::map<std::string, std::string>
+      origins;  ///< "pull.threads" -> "/etc/mlctr/mlctr.toml:12", "MLCTR_PULL_THREADS", "default"
 };
 
+/// Where settings are read from. A file that does not exist is skipped; an empty path too.
+struct ConfigurationSources {
+  std::filesystem::path system_file;
+  std::filesystem::path user_file;
+  std::map<std::string, std::string> environment;
+
+  /// Of this process.
+  static ConfigurationSources of_process();
+};
+
+/// Throws Error: "FILE:LINE: what is wrong", and for a file that others could have written.
+Configuration load_configuration(const ConfigurationSources& sources);
 Configuration load_configuration();
+
+/// One line of `mlctr config`.
+struct SettingValue {
+  std::string key;       ///< as in a file: "pull.threads", "registries.\"localhost:5000\".plain_http"
+  std::string value;     ///< as a TOML value
+  std::string origin;    ///< "default", "MLCTR_PULL_THREADS", "/etc/mlctr/mlctr.toml:12"
+  std::string variable;  ///< the environment variable that sets it; empty where none does
+  std::string description;
+};
+
+/// Every setting in the table's order, then the registries'.
+std::vector<SettingValue> list_settings(const Configuration& configuration);
 
 }  // namespace mlctr

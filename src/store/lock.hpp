@@ -1,21 +1,31 @@
-// Locks that hold across processes and across the nodes of a shared filesystem, and survive neither their process nor its
-// node: open-file-description locks (fcntl(2), F_OFD_SETLK) where the filesystem has them; where it has not (Lustre mounted
-// without flock), a lease file whose holder renews it and which others take over once it has stood still.
+// Locks that hold across processes and across the nodes of a shared filesystem, and survive neither their process nor
+// its node: open-file-description locks (fcntl(2), F_OFD_SETLK) where the filesystem has them; where it has not (Lustre
+// without flock) or has them for one node only (Lustre's localflock, NFS's nolock), a lease that its holder renews and
+// that others take over once it has stood still (store/lease.hpp). MLCTR_LOCKS=lease forces the latter.
+//
+// A lock saves double work and keeps gc away; what arrives in the store is whole even if one fails.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace mlctr {
 
+/// Who holds a lock, for messages. Written in the lock's file as "HOST PID BOOT-ID".
 struct LockOwner {
-  std::string host;
+  std::string host;  ///< empty where unknown
   int pid = 0;
+  std::string boot_id;
+
+  static LockOwner current();
+  /// Never throws: a file cut short or made by others gives an owner unknown.
+  static LockOwner parse(std::string_view text);
+  std::string to_string() const;
 };
 
 class Lock {
@@ -24,13 +34,23 @@ class Lock {
   Lock& operator=(Lock&&) noexcept;
   ~Lock();
 
-  /// Waits (polling, so that a stop is heeded at once: throws Cancelled). `on_wait` is called once, if it has to wait.
-  static Lock acquire(const std::filesystem::path& path, std::stop_token stop,
-                      const std::function<void(const LockOwner&)>& on_wait);
-  static std::optional<Lock> try_acquire(const std::filesystem::path& path);
+  /// Waits (polling, so that a stop is heeded at once: throws Cancelled). `on_wait` is called once, if it has to wait;
+  /// it may be empty. `path` has no extension; the lock adds its own.
+  [[nodiscard]] static Lock acquire(const std::filesystem::path& path, std::stop_token stop,
+                                    const std::function<void(const LockOwner&)>& on_wait);
+  [[nodiscard]] static std::optional<Lock> try_acquire(const std::filesystem::path& path);
+
+  /// Releases the lock and removes its files: safe while others wait for it.
+  void remove();
+
+  /// What a kind of lock does while it is held. Its destructor releases.
+  class Held {
+   public:
+    virtual ~Held() = default;
+    virtual void remove() = 0;
+  };
 
  private:
-  struct Held;
   explicit Lock(std::unique_ptr<Held> held);
   std::unique_ptr<Held> held_;
 };

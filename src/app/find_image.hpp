@@ -1,0 +1,33 @@
+// Which image of the stores the user means: by reference, by recorded .sqsh path, by digest or by the start of one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/configuration.hpp"
+#include "store/store.hpp"
+
+namespace mlctr {
+
+struct FoundImage {
+  std::filesystem::path store;            ///< the root of the store that has it
+  std::optional<ReferenceRecord> record;  ///< absent where it was named by digest
+  StoredImage image;
+};
+
+/// Looks in the store, then in the extra ones. `text` is anything parse_image_source takes, "sha256:…", or at least
+/// four hex digits of a digest as `mlctr images` shows it (a reference wins). Absent where no store has it; throws
+/// UsageError where `text` is no reference at all or several images begin with those digits.
+std::optional<FoundImage> find_image(const Configuration& configuration, std::string_view text);
+
+/// The same; throws Error "no such image in the store", with the hint to pull it.
+FoundImage require_image(const Configuration& configuration, std::string_view text);
+
+/// The key of a reference in the store for what the user typed: canonical, without user, paths absolute.
+std::string reference_key(std::string_view text);
+
+}  // namespace mlctr

@@ -1,0 +1,40 @@
+// An image on its way into the store: a directory under tmp/ that becomes images/sha256/<digest>/ by one rename.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "base/fd.hpp"
+
+namespace mlctr {
+
+class NewImage {
+ public:
+  /// Creates `directory`; it is renamed to `final_directory`, whose parent exists.
+  NewImage(std::filesystem::path directory, std::filesystem::path final_directory);
+  NewImage(NewImage&& other) noexcept;
+  NewImage& operator=(NewImage&&) = delete;
+  ~NewImage();
+
+  /// image.sqsh, for the caller to write: open for reading and writing, empty at first.
+  int fd() const noexcept { return file_.get(); }
+  std::filesystem::path path() const { return directory_ / "image.sqsh"; }
+
+  /// Instead of writing: image.sqsh becomes a symlink to the user's own file (made absolute), which is neither copied
+  /// nor ever removed by us.
+  void record_existing(const std::filesystem::path& squashfs);
+
+  /// Writes manifest.json and config.json, syncs everything and moves the image to its place. Where another process was
+  /// first, its image stays (images never change once there) and ours is dropped.
+  void commit(std::string_view manifest_bytes, std::string_view config_bytes);
+
+ private:
+  void discard() noexcept;
+
+  std::filesystem::path directory_;  ///< empty once committed
+  std::filesystem::path final_directory_;
+  Fd file_;
+};
+
+}  // namespace mlctr
