@@ -1,0 +1,72 @@
+// The terminal this process talks on: what it can do, and what we change on it, so that it can be put back from
+// anywhere.
+#pragma once
+
+#include <termios.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+namespace mlctr::cli {
+
+struct TerminalSize {
+  unsigned columns = 80;
+  unsigned rows = 24;
+  bool operator==(const TerminalSize&) const = default;
+};
+
+/// As it is now; $COLUMNS and $LINES, then 80x24, where the terminal does not say.
+TerminalSize terminal_size(int fd);
+
+/// Whether text on `fd` can be drawn over: a terminal whose TERM is neither "dumb" nor missing.
+bool is_drawable(int fd);
+
+/// Whether we may write to the terminal `fd` without disturbing another job of its shell.
+bool is_foreground(int fd);
+
+enum class Glyphs { unicode, ascii };
+/// Of the locale; call setlocale(LC_CTYPE, "") first.
+Glyphs terminal_glyphs();
+
+enum class Colour { on, off };
+/// Off where $NO_COLOR is set and not empty (no-color.org), and off a terminal.
+Colour terminal_colour(int fd);
+
+/// What a terminal does with lines that no longer fit when it gets narrower.
+enum class NarrowLines { rewrapped, cut };
+NarrowLines narrow_lines();
+
+/// Writes all of `text`, whatever happens: a terminal that is gone is no reason to fail what it only shows.
+void write_to_terminal(int fd, std::string_view text) noexcept;
+
+/// Hides the cursor of `fd` while it lives. One at a time.
+class HiddenCursor {
+ public:
+  explicit HiddenCursor(int fd);
+  ~HiddenCursor();
+  HiddenCursor(const HiddenCursor&) = delete;
+  HiddenCursor& operator=(const HiddenCursor&) = delete;
+};
+
+/// Turns the echo of what is typed on `fd` off while it lives, and throws away what was typed before. One at a time.
+class HiddenTyping {
+ public:
+  explicit HiddenTyping(int fd);
+  ~HiddenTyping();
+  HiddenTyping(const HiddenTyping&) = delete;
+  HiddenTyping& operator=(const HiddenTyping&) = delete;
+};
+
+/// Puts everything back that is changed now. Waits for nothing: for the moment before an exit that can't unwind.
+void restore_terminal() noexcept;
+
+/// Held while drawing, so that a suspension (^Z) does not cut a frame in two.
+std::unique_lock<std::mutex> drawing_lock();
+
+/// Stops this process as ^Z does, the terminal put back meanwhile. Returns when it goes on.
+void suspend_process();
+/// How often that happened: a display that sees it grow must start on fresh lines.
+unsigned suspension_count() noexcept;
+
+}  // namespace mlctr::cli

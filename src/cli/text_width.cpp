@@ -1,0 +1,56 @@
+#include "cli/text_width.hpp"
+
+#include <wchar.h>
+
+#include <cwchar>
+
+namespace mlctr::cli {
+namespace {
+
+struct Character {
+  std::size_t bytes;
+  std::size_t columns;
+};
+
+// The first character of a text that is not empty. A byte that is no character here counts as one column: terminals
+// show a replacement character for it.
+Character first_character(std::string_view text) {
+  wchar_t wide = 0;
+  std::mbstate_t state{};
+  const std::size_t bytes = std::mbrtowc(&wide, text.data(), text.size(), &state);
+  if (bytes == 0 || bytes > text.size()) return {1, 1};
+  const int columns = ::wcwidth(wide);
+  return {bytes, columns < 0 ? 1u : static_cast<std::size_t>(columns)};
+}
+
+}  // namespace
+
+std::size_t display_width(std::string_view text) {
+  std::size_t columns = 0;
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    columns += character.columns;
+    text.remove_prefix(character.bytes);
+  }
+  return columns;
+}
+
+std::string cut_to_width(std::string_view text, std::size_t columns) {
+  std::size_t kept = 0;
+  std::size_t used = 0;
+  while (kept < text.size()) {
+    const Character character = first_character(text.substr(kept));
+    if (used + character.columns > columns) break;
+    used += character.columns;
+    kept += character.bytes;
+  }
+  return std::string(text.substr(0, kept));
+}
+
+std::string fit_to_width(std::string_view text, std::size_t columns, Align align) {
+  std::string fitted = cut_to_width(text, columns);
+  const std::string padding(columns - display_width(fitted), ' ');
+  return align == Align::left ? fitted + padding : padding + fitted;
+}
+
+}  // namespace mlctr::cli

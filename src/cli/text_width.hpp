@@ -1,0 +1,22 @@
+// How many terminal columns a text takes, and texts made to take a given number of them. UTF-8 where the locale is
+// (wide and combining characters counted as the terminal does), bytes elsewhere. Text from outside must have gone
+// through printable() first: a control character has no width to count.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace mlctr::cli {
+
+std::size_t display_width(std::string_view text);
+
+/// `text` cut to at most `columns`; never splits a character.
+std::string cut_to_width(std::string_view text, std::size_t columns);
+
+enum class Align { left, right };
+
+/// Exactly `columns` wide: cut, or padded with spaces.
+std::string fit_to_width(std::string_view text, std::size_t columns, Align align = Align::left);
+
+}  // namespace mlctr::cli
