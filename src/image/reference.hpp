@@ -1,14 +1,18 @@
 // What the user types for an image, parsed once.
 //
-//   source     ::= "oci:" DIR [":" TAG] | "oci-archive:" FILE [":" TAG] | "docker-archive:" FILE [":" TAG]
+//   source     ::= "oci:" DIR [":" NAME] | "oci-archive:" FILE [":" NAME] | "docker-archive:" FILE [":" NAME]
 //                | PATH ending in .sqsh/.squashfs/.sif, or starting with / ./ ../     (a squashfs file)
 //                | ["docker://"] reference
 //   reference  ::= [USER "@"] [REGISTRY ("/" | "#")] REPOSITORY [":" TAG] ["@" DIGEST]
-//   REGISTRY   ::= a first component with a "." or ":" in it, or "localhost", or anything before enroot's "#"; else Docker Hub
-//   REPOSITORY ::= component ("/" component)*, component as distribution/reference has it: [a-z0-9]+ separated by . _ __ -+
+//   USER       ::= printable ASCII without space / # : (it may have "@": the last one counts)
+//   NAME       ::= [A-Za-z0-9._:@/+-]+, what a layout or archive calls the image; DIR and FILE end at the first ":"
+//   REGISTRY   ::= a first component with a "." or ":" in it, or "localhost", or anything before enroot's "#"; else
+//                  Docker Hub
+//   REPOSITORY ::= component ("/" component)*, as distribution/reference has it: [a-z0-9]+ separated by . _ __ -+
 //   TAG        ::= [A-Za-z0-9_][A-Za-z0-9._-]{0,127}
 //
-// Docker Hub's aliases (docker.io, index.docker.io, registry-1.docker.io) become "docker.io", a lone name "library/name".
+// Docker Hub's aliases (docker.io, index.docker.io, registry-1.docker.io) become "docker.io", a lone name
+// "library/name"; host names are lower-cased. 64 lone hex digits are refused, as Docker does: they are an image's ID.
 #pragma once
 
 #include <filesystem>
@@ -59,11 +63,13 @@ struct SquashfsSource {
   std::filesystem::path path;
 };
 
-using ImageSource = std::variant<ImageReference, OciLayoutSource, OciArchiveSource, DockerArchiveSource, SquashfsSource>;
+using ImageSource =
+    std::variant<ImageReference, OciLayoutSource, OciArchiveSource, DockerArchiveSource, SquashfsSource>;
 
+/// Looks at the text alone: whether a file is there is for the caller to find out. Throws UsageError.
 ImageSource parse_image_source(std::string_view text);
 
-/// As the user would type it.
+/// As the user would type it, user name included; parse_image_source gives the same source back.
 std::string to_string(const ImageSource& source);
 
 }  // namespace mlctr

@@ -1,0 +1,59 @@
+// The text of a reference while it is parsed: its first division, and errors that point at a character of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlctr {
+
+// ASCII only, whatever the locale says.
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool is_lower_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || is_digit(c);
+}
+constexpr bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+constexpr bool is_alphanumeric(char c) {
+  return is_lower_alphanumeric(c) || is_upper(c);
+}
+
+std::string lowered(std::string_view text);
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+/// Refers to `typed`, which must outlive it; so do all the views it gives.
+class ReferenceText {
+ public:
+  explicit ReferenceText(std::string_view typed) : typed_(typed) {}
+
+  struct Parts {
+    std::optional<std::string_view> user;
+    std::string_view name;  ///< with registry and tag
+    std::optional<std::string_view> digest;
+  };
+  /// Takes "docker://" off and divides at the "@"s. Throws UsageError for another scheme.
+  Parts split() const;
+
+  std::string_view before(std::string_view part) const { return typed_.substr(0, part.data() - typed_.data()); }
+  std::string_view end() const { return typed_.substr(typed_.size()); }
+
+  /// Throws UsageError "invalid reference '…': character N: why", N being where `part` begins. Without a hint it
+  /// suggests the text in lower case where that would be right, or else shows the form.
+  [[noreturn]] void fail(std::string_view part, std::string_view why, std::string hint) const;
+  /// The same for a character that may not be where it is.
+  [[noreturn]] void fail_at_character(const char* character, std::string_view where) const;
+
+ private:
+  std::string shown() const;
+  std::string in_lower_case() const;
+  std::string suggestion() const;
+  std::string_view without_scheme() const;
+
+  std::string_view typed_;
+};
+
+}  // namespace mlctr
