@@ -40,8 +40,13 @@ class Lock {
                                     const std::function<void(const LockOwner&)>& on_wait);
   [[nodiscard]] static std::optional<Lock> try_acquire(const std::filesystem::path& path);
 
-  /// Releases the lock and removes its files: safe while others wait for it.
+  /// Releases the lock and removes its file, where that is safe while others wait for it.
   void remove();
+
+  /// Whether anyone holds it now: by a look that keeps nobody from it.
+  [[nodiscard]] static bool is_held(const std::filesystem::path& path);
+  /// Removes the files of a lock that nobody holds.
+  static void remove_idle(const std::filesystem::path& path);
 
   /// What a kind of lock does while it is held. Its destructor releases.
   class Held {

@@ -9,6 +9,9 @@
 
 namespace mlctr {
 
+/// Whether `directory` has all of an image's files; false too where the .sqsh that it records is gone.
+bool is_whole_image(const std::filesystem::path& directory);
+
 class NewImage {
  public:
   /// Creates `directory`; it is renamed to `final_directory`, whose parent exists.
@@ -30,6 +33,7 @@ class NewImage {
   void commit(std::string_view manifest_bytes, std::string_view config_bytes);
 
  private:
+  void move_into_place();
   void discard() noexcept;
 
   std::filesystem::path directory_;  ///< empty once committed

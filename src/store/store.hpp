@@ -7,7 +7,6 @@
 //   locks/{layer,image}-sha256-<hex>.lock  tmp/
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -18,13 +17,11 @@
 
 #include "base/file.hpp"
 #include "image/digest.hpp"
+#include "store/file_time.hpp"
 #include "store/lock.hpp"
 #include "store/new_image.hpp"
 
 namespace mlctr {
-
-/// Times as the store's filesystem keeps them: compare only with each other and with Store::now().
-using FileTime = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 /// What a reference meant when it was pulled: references/….json.
 struct ReferenceRecord {
@@ -55,8 +52,8 @@ struct StoredLayer {
 
 /// What lies in tmp/: a download to go on with, or what a killed process left.
 struct TemporaryEntry {
-  enum class Kind { partial_blob, layer, image, removed, foreign };  ///< removed: on its way out; foreign: not ours
-  Kind kind = Kind::foreign;
+  enum class Kind { partial_blob, layer, image, other };
+  Kind kind = Kind::other;
   std::filesystem::path path;
   std::optional<Digest> digest;  ///< whose lock its maker holds: a diff_id, or an image's manifest digest
   std::uint64_t allocated_bytes = 0;
@@ -108,7 +105,7 @@ class Store {
   /// image's lock, and set_reference before letting go of it: gc takes images that no reference leads to.
   using NewImage = mlctr::NewImage;
   [[nodiscard]] NewImage new_image(const Digest& manifest_digest);
-  std::vector<StoredImage> images() const;  ///< sorted by digest
+  std::vector<StoredImage> images() const;  ///< sorted by digest; of a broken one some files are missing
   /// Hold the image's lock. False where it is gone already.
   bool remove_image(const Digest& manifest_digest);
 
@@ -120,17 +117,19 @@ class Store {
   ReferenceListing list_references() const;
   bool remove_reference(const std::string& canonical);
 
-  // For gc.
+  // For gc (store_garbage.cpp).
   std::vector<TemporaryEntry> temporaries() const;
   void remove_temporary(const TemporaryEntry& entry);
   /// Whether some process is making an image now.
-  bool is_pulling();
+  bool is_pulling() const;
   /// Removes the files of locks that nobody holds.
   void remove_idle_locks();
   /// The time by the clock that stamps this store's files (a file server's, perhaps).
   FileTime now();
 
  private:
+  std::filesystem::path image_directory(const Digest& manifest_digest) const;
+
   std::filesystem::path root_;
 };
 
