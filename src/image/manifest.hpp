@@ -1,5 +1,6 @@
-// Manifests and indexes: OCI image-spec v1.1 (manifest.md, image-index.md) and Docker's v2 schema 2 ("v2s2", manifest list).
-// All input is hostile: sizes, counts and nesting are bounded, and a wrong shape is an Error that names the JSON path.
+// Manifests and indexes: OCI image-spec v1.1 (manifest.md, image-index.md) and Docker's v2 schema 2 ("v2s2", manifest
+// list). All input is hostile: sizes, counts and nesting are bounded, and a wrong shape is an Error that names the JSON
+// path.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@
 
 namespace mlctr {
 
-inline constexpr std::uint64_t k_max_manifest_bytes = 4u << 20;  // what distribution's registry takes; OCI asks for this much
+inline constexpr std::uint64_t k_max_manifest_bytes =
+    4u << 20;  // what distribution's registry takes; OCI asks for this much
 
 struct Descriptor {
   std::string media_type;
@@ -39,8 +41,8 @@ struct Index {
   std::vector<IndexEntry> entries;
 };
 
-/// `content_type` is the registry's header, used where the body names no mediaType. Throws Error; schema 1, OCI artifacts and
-/// encrypted layers are refused with what they are.
+/// `content_type` is the registry's header, used where the body names no mediaType. Throws Error; schema 1, OCI
+/// artifacts and encrypted layers are refused with what they are.
 std::variant<Manifest, Index> parse_manifest(std::string_view body, std::string_view content_type);
 
 /// The best entry for `wanted`; throws Error that lists the platforms which exist.
