@@ -1,0 +1,95 @@
+#include "squashfs/codec.hpp"
+
+#include <fmt/format.h>
+#include <sqfs/compressor.h>
+#include <zstd.h>
+
+#include "base/error.hpp"
+#include "squashfs/lzo.hpp"
+
+namespace mlctr::squashfs {
+namespace {
+
+// Metadata is a small part of an image and compressed once: size matters more than speed.
+constexpr int k_metadata_level = 15;
+
+struct ZstdFree {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+struct SquashfsFree {
+  void operator()(sqfs_compressor_t* compressor) const { sqfs_destroy(compressor); }
+};
+
+[[noreturn]] void throw_broken() {
+  throw Error("a block of it is broken");
+}
+
+}  // namespace
+
+Bytes compress_metadata(std::span<const std::byte> payload) {
+  Bytes out(ZSTD_compressBound(payload.size()));
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), payload.data(), payload.size(), k_metadata_level);
+  if (ZSTD_isError(size)) throw Error(fmt::format("cannot compress metadata: {}", ZSTD_getErrorName(size)));
+  out.resize(size);
+  return out;
+}
+
+struct Decompressor::Context {
+  std::unique_ptr<ZSTD_DCtx, ZstdFree> zstd;
+  std::unique_ptr<sqfs_compressor_t, SquashfsFree> other;
+};
+
+Decompressor::Decompressor(CompressorId id, std::size_t block_bytes) : id_(id), block_bytes_(block_bytes) {
+  idle_.push_back(borrow());
+}
+
+Decompressor::~Decompressor() = default;
+
+std::unique_ptr<Decompressor::Context> Decompressor::borrow() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      auto context = std::move(idle_.back());
+      idle_.pop_back();
+      return context;
+    }
+  }
+  auto context = std::make_unique<Context>();
+  if (id_ == CompressorId::lzo) return context;
+  if (id_ == CompressorId::zstd) {
+    context->zstd.reset(ZSTD_createDCtx());
+    if (!context->zstd) throw Error("no memory for a zstd decompressor");
+    return context;
+  }
+  sqfs_compressor_config_t config;
+  sqfs_compressor_t* compressor = nullptr;
+  if (sqfs_compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id_), block_bytes_,
+                                  SQFS_COMP_FLAG_UNCOMPRESS) != 0 ||
+      sqfs_compressor_create(&config, &compressor) != 0) {
+    throw Error(fmt::format("its compressor is unknown (number {})", static_cast<unsigned>(id_)));
+  }
+  context->other.reset(compressor);
+  return context;
+}
+
+std::size_t Decompressor::decompress(std::span<const std::byte> stored, std::span<std::byte> into) const {
+  auto context = borrow();
+  std::size_t size = 0;
+  if (id_ == CompressorId::lzo) {
+    size = decompress_lzo(stored, into);
+  } else if (context->zstd) {
+    size = ZSTD_decompressDCtx(context->zstd.get(), into.data(), into.size(), stored.data(), stored.size());
+    if (ZSTD_isError(size)) throw_broken();
+  } else {
+    const auto done = context->other->do_block(
+        context->other.get(), reinterpret_cast<const sqfs_u8*>(stored.data()), static_cast<sqfs_u32>(stored.size()),
+        reinterpret_cast<sqfs_u8*>(into.data()), static_cast<sqfs_u32>(into.size()));
+    if (done <= 0) throw_broken();
+    size = static_cast<std::size_t>(done);
+  }
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(context));
+  return size;
+}
+
+}  // namespace mlctr::squashfs

@@ -1,0 +1,39 @@
+// Decompression of squashfs blocks, whatever compressor made them: zstd here, the others through libsquashfs.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "squashfs/format.hpp"
+
+namespace mlctr::squashfs {
+
+/// One zstd frame, for metadata.
+Bytes compress_metadata(std::span<const std::byte> payload);
+
+/// Thread-safe: each call borrows a context of its own, made when all others are in use.
+class Decompressor {
+ public:
+  /// Throws Error for a compressor that squashfs does not know or libsquashfs was built without.
+  Decompressor(CompressorId id, std::size_t block_bytes);
+  ~Decompressor();
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+
+  /// How many bytes `stored` became; throws Error where it is broken or needs more room than `into` has.
+  std::size_t decompress(std::span<const std::byte> stored, std::span<std::byte> into) const;
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> borrow() const;
+
+  CompressorId id_;
+  std::size_t block_bytes_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Context>> idle_;
+};
+
+}  // namespace mlctr::squashfs
