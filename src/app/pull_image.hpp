@@ -14,25 +14,29 @@
 
 namespace mlctr {
 
+/// missing: what the store has will do. newer: ask, but go on with what the store has where the registry can't be
+/// asked. always: ask, and fail where that fails.
 enum class PullPolicy { missing, newer, always };
+
+enum class SquashfsCopy { record_path, into_store };
 
 struct PullRequest {
   ImageSource source;
   Platform platform = Platform::host();
-  PullPolicy policy = PullPolicy::newer;
-  std::filesystem::path output;     ///< also write the image here; empty: store only
-  bool copy_squashfs = false;       ///< an existing .sqsh: copy it into the store instead of recording its path
+  PullPolicy policy = PullPolicy::always;
+  std::filesystem::path output;                            ///< also write the image here; empty: store only
+  SquashfsCopy squashfs_copy = SquashfsCopy::record_path;  ///< of an existing .sqsh
 };
 
 struct PullResult {
-  std::string reference;            ///< as short as it can be typed
+  std::string reference;  ///< as short as it can be typed
   Digest manifest_digest;
   std::filesystem::path squashfs;
   std::uint64_t image_bytes = 0;
   std::uint64_t downloaded_bytes = 0;
   std::size_t layers = 0;
   std::size_t layers_reused = 0;
-  bool was_present = false;         ///< nothing had to be done
+  bool was_present = false;  ///< nothing had to be done
 };
 
 PullResult pull_image(const PullRequest& request, const Configuration& configuration, ProgressBoard& board,

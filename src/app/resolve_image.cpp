@@ -1,0 +1,55 @@
+#include "app/resolve_image.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+
+namespace mlctr {
+namespace {
+
+// Indexes of indexes exist (an OCI layout's index.json that leads to one); more than this is a game.
+constexpr int k_max_index_depth = 3;
+
+struct NamedManifest {
+  std::string body;
+  Manifest manifest;
+};
+
+NamedManifest find_manifest(ImageOrigin& origin, const Platform& wanted, const std::stop_token& stop) {
+  std::optional<Digest> digest;
+  for (int depth = 0; depth <= k_max_index_depth; ++depth) {
+    OriginManifest found = origin.manifest(digest, stop);
+    std::variant<Manifest, Index> parsed = parse_manifest(found.body, found.content_type);
+    if (auto* manifest = std::get_if<Manifest>(&parsed)) return {std::move(found.body), std::move(*manifest)};
+    digest = choose_platform(std::get<Index>(parsed), wanted).descriptor.digest;
+  }
+  throw Error(fmt::format("its index leads to an index {} times over", k_max_index_depth));
+}
+
+// An image without an index has one platform only, and the configuration is where it says which.
+void check_platform(const ImageConfig& config, const Platform& wanted) {
+  if (config.platform.architecture.empty() || platform_score(wanted, config.platform) > 0) return;
+  throw Error(fmt::format("it is for {} only, not for {}", config.platform.to_string(), wanted.to_string()),
+              fmt::format("to pull it all the same: --arch {}", config.platform.architecture));
+}
+
+}  // namespace
+
+ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, std::stop_token stop) {
+  NamedManifest named = find_manifest(origin, wanted, stop);
+  std::string config_body = origin.config(named.manifest.config, stop);
+  ImageConfig config = parse_image_config(config_body);
+  check_platform(config, wanted);
+  if (config.diff_ids.size() != named.manifest.layers.size()) {
+    throw Error(fmt::format("the manifest has {} layers, its configuration {} diff_ids", named.manifest.layers.size(),
+                            config.diff_ids.size()),
+                "the image is broken: it has to be pushed again");
+  }
+  return {.digest = Digest::of(named.body),
+          .manifest_body = std::move(named.body),
+          .manifest = std::move(named.manifest),
+          .config_body = std::move(config_body),
+          .config = std::move(config)};
+}
+
+}  // namespace mlctr

@@ -1,0 +1,24 @@
+// From what the user named to one image for one platform: its manifest and its configuration, verified and agreeing.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "app/image_origin.hpp"
+#include "image/config.hpp"
+#include "image/manifest.hpp"
+#include "image/platform.hpp"
+
+namespace mlctr {
+
+struct ResolvedImage {
+  Digest digest;              ///< of manifest_body, SHA-256: the image's name in the store
+  std::string manifest_body;  ///< exact bytes
+  Manifest manifest;
+  std::string config_body;  ///< exact bytes
+  ImageConfig config;       ///< config.diff_ids has one entry a layer of the manifest
+};
+
+ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, std::stop_token stop);
+
+}  // namespace mlctr

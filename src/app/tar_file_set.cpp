@@ -1,0 +1,173 @@
+// The tar side of FileSet: one pass over the headers finds where each member's bytes lie, then members are read in
+// place.
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <cerrno>
+#include <map>
+
+#include "app/file_set.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace mlctr {
+namespace {
+
+using Archive = std::unique_ptr<struct archive, decltype(&archive_read_free)>;
+
+Archive new_archive() {
+  Archive archive(archive_read_new(), &archive_read_free);
+  if (!archive) throw Error("cannot start libarchive: out of memory");
+  return archive;
+}
+
+// The whole file mapped read-only: libarchive hands out pointers into it, which is how a member's offset is known.
+class Mapping {
+ public:
+  Mapping(int fd, std::uint64_t size, const std::filesystem::path& name) : size_(size) {
+    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (address == MAP_FAILED) throw SysError("cannot map " + name.string());
+    data_ = static_cast<const std::byte*>(address);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { ::munmap(const_cast<std::byte*>(data_), size_); }
+
+  const std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_;
+};
+
+bool is_compressed(int fd) {
+  std::array<std::byte, 6> magic{};
+  if (read_at(fd, magic, 0, "the archive") != magic.size()) return false;
+  const auto starts_with = [&](std::initializer_list<unsigned> bytes) {
+    std::size_t i = 0;
+    for (const unsigned byte : bytes) {
+      if (std::to_integer<unsigned>(magic[i++]) != byte) return false;
+    }
+    return true;
+  };
+  return starts_with({0x1f, 0x8b}) || starts_with({0x28, 0xb5, 0x2f, 0xfd}) ||
+         starts_with({0xfd, '7', 'z', 'X', 'Z'}) || starts_with({'B', 'Z', 'h'});
+}
+
+// A file without a name, which goes with its descriptor. (Not O_TMPFILE: network filesystems lack it.)
+Fd open_scratch(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / ("scratch-" + random_suffix());
+  Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  std::filesystem::remove(path);
+  return fd;
+}
+
+// Unpacks the compression (not the tar).
+Fd decompress(const Fd& from, const std::filesystem::path& name, const std::filesystem::path& scratch_directory) {
+  Fd to = open_scratch(scratch_directory);
+  const Archive archive = new_archive();
+  archive_read_support_filter_all(archive.get());
+  archive_read_support_format_raw(archive.get());
+  archive_entry* entry = nullptr;
+  if (archive_read_open_fd(archive.get(), from.get(), 1u << 20) != ARCHIVE_OK ||
+      archive_read_next_header(archive.get(), &entry) != ARCHIVE_OK) {
+    throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
+  }
+  std::vector<std::byte> buffer(1u << 20);
+  for (;;) {
+    const la_ssize_t got = archive_read_data(archive.get(), buffer.data(), buffer.size());
+    if (got < 0)
+      throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
+    if (got == 0) return to;
+    write_all(to.get(), std::span(buffer).first(static_cast<std::size_t>(got)), "a temporary copy of " + name.string());
+  }
+}
+
+class TarFiles final : public FileSet {
+ public:
+  TarFiles(const std::filesystem::path& path, const std::filesystem::path& scratch_directory)
+      : path_(path), file_(std::make_shared<Fd>(open_file(path, O_RDONLY))) {
+    if (is_compressed(file_->get())) *file_ = decompress(*file_, path_, scratch_directory);
+    index();
+  }
+
+  std::optional<Range> find(const std::string& path) const override {
+    std::string wanted = path;
+    // docker save writes a layer that comes twice as a symlink to the first.
+    for (int hops = 0; hops < 8; ++hops) {
+      const auto link = links_.find(wanted);
+      if (link == links_.end()) break;
+      wanted = (std::filesystem::path(wanted).parent_path() / link->second).lexically_normal().string();
+    }
+    const auto member = members_.find(wanted);
+    if (member == members_.end()) return std::nullopt;
+    return Range{file_, member->second.first, member->second.second};
+  }
+
+  const std::filesystem::path& name() const override { return path_; }
+
+ private:
+  void index() {
+    const std::uint64_t size = file_size(file_->get(), path_.string());
+    if (size == 0) throw Error(path_.string() + " is empty");
+    const Mapping mapping(file_->get(), size, path_);
+    const Archive archive = new_archive();
+    archive_read_support_format_tar(archive.get());
+    // libarchive's memory reader takes a non-const pointer but never writes through it.
+    if (archive_read_open_memory(archive.get(), const_cast<std::byte*>(mapping.data()), mapping.size()) != ARCHIVE_OK) {
+      fail(*archive);
+    }
+    archive_entry* entry = nullptr;
+    for (;;) {
+      const int result = archive_read_next_header(archive.get(), &entry);
+      if (result == ARCHIVE_EOF) return;
+      if (result < ARCHIVE_WARN) fail(*archive);
+      remember(*archive, *entry, mapping);
+    }
+  }
+
+  void remember(struct archive& archive, archive_entry& entry, const Mapping& mapping) {
+    const char* raw_name = archive_entry_pathname(&entry);
+    if (raw_name == nullptr) return;
+    const std::string name = std::filesystem::path(raw_name).lexically_normal().string();
+    if (const char* target = archive_entry_symlink(&entry)) links_[name] = target;
+    if (archive_entry_filetype(&entry) != AE_IFREG || archive_entry_hardlink(&entry) != nullptr) return;
+    const auto size = static_cast<std::uint64_t>(archive_entry_size(&entry));
+    const void* data = nullptr;
+    std::size_t got = 0;
+    la_int64_t offset_in_member = 0;
+    const int result = size == 0 ? ARCHIVE_EOF : archive_read_data_block(&archive, &data, &got, &offset_in_member);
+    if (result == ARCHIVE_EOF) {
+      members_[name] = {0, 0};
+      return;
+    }
+    if (result < ARCHIVE_WARN) fail(archive);
+    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(data) - mapping.data());
+    if (offset_in_member != 0 || offset > mapping.size() || size > mapping.size() - offset) {
+      throw Error(fmt::format("{} is cut short: member {} is not whole", path_.string(), name));
+    }
+    members_[name] = {offset, size};
+  }
+
+  [[noreturn]] void fail(struct archive& archive) const {
+    throw Error(fmt::format("cannot read {} as a tar archive: {}", path_.string(), archive_error_string(&archive)));
+  }
+
+  std::filesystem::path path_;
+  std::shared_ptr<Fd> file_;
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> members_;  // name -> offset, size
+  std::map<std::string, std::string> links_;
+};
+
+}  // namespace
+
+std::unique_ptr<FileSet> open_tar(const std::filesystem::path& path, const std::filesystem::path& scratch_directory) {
+  return std::make_unique<TarFiles>(path, scratch_directory);
+}
+
+}  // namespace mlctr

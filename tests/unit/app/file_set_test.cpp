@@ -1,0 +1,107 @@
+#include "app/file_set.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/process.hpp"
+
+using namespace mlctr;
+
+namespace {
+
+// A directory with two members and a link, and GNU tar to pack it: an implementation that is not ours.
+class PackedDirectory {
+ public:
+  PackedDirectory() {
+    REQUIRE(::mkdtemp(name_) != nullptr);
+    std::filesystem::create_directories(root() / "in/deep");
+    std::ofstream(root() / "in/first") << "one";
+    std::ofstream(root() / "in/deep/second") << std::string(100'000, 'x');
+    std::ofstream(root() / "in/empty");
+    std::filesystem::create_symlink("../first", root() / "in/deep/link");
+  }
+  ~PackedDirectory() { std::filesystem::remove_all(name_); }
+
+  std::filesystem::path root() const { return name_; }
+
+  std::filesystem::path pack(const std::string& file, const std::string& option) const {
+    const std::string path = (root() / file).string();
+    const ProcessResult result =
+        run_process({.arguments = {"tar", option, "-f", path, "-C", (root() / "in").string(), "first", "deep", "empty"},
+                     .standard_input = {}});
+    REQUIRE(result.exit_code == 0);
+    return path;
+  }
+
+ private:
+  char name_[32] = "/tmp/mlctr-files-XXXXXX";
+};
+
+void check_content(const FileSet& files) {
+  CHECK(files.read("first", 100) == "one");
+  CHECK(files.read("deep/second", 1 << 20) == std::string(100'000, 'x'));
+  CHECK(files.read("empty", 100).empty());
+  CHECK_FALSE(files.find("missing"));
+  CHECK_THROWS_AS(files.read("missing", 100), Error);
+  CHECK_THROWS_AS(files.read("deep/second", 99'999), Error);
+}
+
+}  // namespace
+
+TEST_CASE("a directory, a tar and compressed tars give the same files") {
+  const PackedDirectory packed;
+  SUBCASE("directory") {
+    check_content(*open_directory(packed.root() / "in"));
+  }
+  SUBCASE("tar") {
+    check_content(*open_tar(packed.pack("plain.tar", "-c"), packed.root()));
+  }
+  SUBCASE("pax") {
+    check_content(*open_tar(packed.pack("pax.tar", "-cHpax"), packed.root()));
+  }
+  SUBCASE("gzip") {
+    check_content(*open_tar(packed.pack("gzip.tar.gz", "-cz"), packed.root()));
+  }
+}
+
+TEST_CASE("a symlink in a tar leads to the member, as docker save means it") {
+  const PackedDirectory packed;
+  CHECK(open_tar(packed.pack("plain.tar", "-c"), packed.root())->read("deep/link", 100) == "one");
+}
+
+TEST_CASE("a decompressed archive leaves no file behind") {
+  const PackedDirectory packed;
+  const std::filesystem::path scratch = packed.root() / "scratch";
+  std::filesystem::create_directory(scratch);
+  const auto files = open_tar(packed.pack("gzip.tar.gz", "-cz"), scratch);
+  CHECK(std::filesystem::is_empty(scratch));
+}
+
+TEST_CASE("a tar that is cut short is refused") {
+  const PackedDirectory packed;
+  const std::filesystem::path path = packed.pack("plain.tar", "-c");
+  // Inside the second member's data: after three headers and "one".
+  std::filesystem::resize_file(path, 20'000);
+  CHECK_THROWS_AS(open_tar(path, packed.root()), Error);
+}
+
+TEST_CASE("what is no tar is refused with its name") {
+  const PackedDirectory packed;
+  std::ofstream(packed.root() / "junk") << "this is not a tar archive, whatever its name says";
+  try {
+    open_tar(packed.root() / "junk", packed.root());
+    FAIL("it was taken");
+  } catch (const Error& error) {
+    CHECK(error.message().find("junk") != std::string::npos);
+  }
+}
+
+TEST_CASE("a directory's files must be regular") {
+  const PackedDirectory packed;
+  CHECK_THROWS_AS(open_directory(packed.root() / "in")->find("deep"), Error);
+}
