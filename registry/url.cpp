@@ -1,0 +1,125 @@
+#include "registry/url.hpp"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "registry/transport.hpp"
+
+namespace mlctr {
+namespace {
+
+// Longer ones are an attack on somebody's parser; the longest signed storage URLs have about 3 KiB.
+constexpr std::size_t k_max_url_bytes = 32 * 1024;
+
+struct CloseUrl {
+  void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+};
+using UrlHandle = std::unique_ptr<CURLU, CloseUrl>;
+
+std::string part_of(const UrlHandle& url, CURLUPart part, unsigned flags = 0) {
+  char* raw = nullptr;
+  if (curl_url_get(url.get(), part, &raw, flags) != CURLUE_OK) return {};
+  const std::unique_ptr<char, decltype(&curl_free)> text(raw, curl_free);
+  return text.get();
+}
+
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+// The text of a URL that was refused may hold a password: it is never part of the message.
+[[noreturn]] void refuse(std::string_view why) {
+  throw RemoteError(fmt::format("refusing a URL: {}", why));
+}
+
+void set_url(const UrlHandle& url, std::string_view text, unsigned flags) {
+  if (text.size() > k_max_url_bytes) refuse("it is too long");
+  if (has_control_character(text)) refuse("it holds control characters");
+  const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), flags);
+  if (code == CURLUE_UNSUPPORTED_SCHEME) refuse("only http and https are spoken here");
+  if (code != CURLUE_OK) refuse("it is malformed");
+}
+
+UrlHandle new_handle() {
+  UrlHandle url(curl_url());
+  if (!url) throw std::bad_alloc();
+  return url;
+}
+
+}  // namespace
+
+Url Url::parse(std::string_view text) {
+  const UrlHandle url = new_handle();
+  set_url(url, text, 0);
+  for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_FRAGMENT}) {
+    curl_url_set(url.get(), secret, nullptr, 0);
+  }
+
+  Url parsed;
+  const std::string scheme = part_of(url, CURLUPART_SCHEME);
+  if (scheme != "http" && scheme != "https") refuse("only http and https are spoken here");
+  parsed.scheme_ = scheme == "http" ? Scheme::http : Scheme::https;
+  parsed.host_ = part_of(url, CURLUPART_HOST);
+  if (parsed.host_.empty()) refuse("it names no host");
+  std::transform(parsed.host_.begin(), parsed.host_.end(), parsed.host_.begin(), [](unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
+  });
+  parsed.port_ = part_of(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  parsed.explicit_port_ = !part_of(url, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT).empty();
+  parsed.path_ = part_of(url, CURLUPART_PATH);
+  parsed.text_ = part_of(url, CURLUPART_URL);
+  return parsed;
+}
+
+Url Url::resolve(std::string_view location) const {
+  const UrlHandle url = new_handle();
+  set_url(url, text_, 0);
+  // URLENCODE: servers send spaces and raw UTF-8 in Location, and every client takes them.
+  set_url(url, location, CURLU_URLENCODE);
+  return parse(part_of(url, CURLUPART_URL));
+}
+
+Url Url::with_query(std::string_view name, std::string_view value) const {
+  const UrlHandle url = new_handle();
+  set_url(url, text_, 0);
+  const std::string pair = fmt::format("{}={}", name, percent_encode(value));
+  if (curl_url_set(url.get(), CURLUPART_QUERY, pair.c_str(), CURLU_APPENDQUERY) != CURLUE_OK) refuse("it is too long");
+  return parse(part_of(url, CURLUPART_URL));
+}
+
+std::string Url::host_and_port() const {
+  return explicit_port_ ? fmt::format("{}:{}", host_, port_) : host_;
+}
+
+std::string Url::shown() const {
+  return fmt::format("{}://{}{}", scheme_ == Scheme::https ? "https" : "http", host_and_port(), path_);
+}
+
+bool Url::is_loopback() const {
+  if (host_ == "localhost" || host_ == "[::1]") return true;
+  in_addr address{};
+  return inet_pton(AF_INET, host_.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+}
+
+bool Url::has_same_origin(const Url& other) const {
+  return scheme_ == other.scheme_ && host_ == other.host_ && port_ == other.port_;
+}
+
+std::string percent_encode(std::string_view value) {
+  constexpr std::string_view k_unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string encoded;
+  for (const char c : value) {
+    if (k_unreserved.find(c) != std::string_view::npos) {
+      encoded += c;
+    } else {
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return encoded;
+}
+
+}  // namespace mlctr
