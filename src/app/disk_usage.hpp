@@ -15,15 +15,15 @@ namespace mlctr {
 
 struct ImageUsage {
   Digest manifest_digest;
-  std::vector<std::string> references;  ///< canonical, sorted
-  std::uint64_t image_bytes = 0;        ///< its directory; next to nothing where a .sqsh of the user's is only recorded
+  std::vector<std::string> references{};  ///< canonical, sorted
+  std::uint64_t image_bytes = 0;  ///< its directory; next to nothing where a .sqsh of the user's is only recorded
   std::uint64_t unique_layer_bytes = 0;  ///< cached layers that no other image here has
   std::uint64_t shared_layer_bytes = 0;  ///< cached layers that other images here have too
 };
 
 struct DiskUsage {
   std::filesystem::path store;
-  std::vector<ImageUsage> images;  ///< largest first
+  std::vector<ImageUsage> images{};  ///< largest first
   std::uint64_t images_bytes = 0;
   std::uint64_t layers_bytes = 0;         ///< the layer cache: what gc trims to gc.layer_cache
   std::uint64_t unused_layers_bytes = 0;  ///< of those, layers of no image here
@@ -32,7 +32,7 @@ struct DiskUsage {
   std::uint64_t containers_bytes = 0;
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;  ///< of the filesystem, for ordinary users
-  std::vector<BrokenEntry> broken;
+  std::vector<BrokenEntry> broken{};
 };
 
 DiskUsage disk_usage(const Configuration& configuration);

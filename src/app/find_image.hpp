@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/configuration.hpp"
+#include "image/reference.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -28,6 +29,7 @@ std::optional<FoundImage> find_image(const Configuration& configuration, std::st
 FoundImage require_image(const Configuration& configuration, std::string_view text);
 
 /// The key of a reference in the store for what the user typed: canonical, without user, paths absolute.
+std::string reference_key(const ImageSource& source);
 std::string reference_key(std::string_view text);
 
 }  // namespace mlctr

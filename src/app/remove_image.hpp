@@ -15,10 +15,10 @@
 namespace mlctr {
 
 struct RemovedImage {
-  std::vector<std::string> removed_references;  ///< canonical
+  std::vector<std::string> removed_references{};  ///< canonical
   Digest manifest_digest;
   enum class Image { removed, kept } image = Image::removed;
-  std::vector<std::string> remaining_references;  ///< why it was kept
+  std::vector<std::string> remaining_references{};  ///< why it was kept
   std::uint64_t freed_bytes = 0;
 };
 

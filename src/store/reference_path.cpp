@@ -12,7 +12,7 @@ namespace mlctr {
 namespace {
 
 constexpr std::string_view k_extension = ".json";
-const std::string k_empty = "%";
+constexpr std::string_view k_empty = "%";
 
 std::string percent(char c) {
   return fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -35,7 +35,7 @@ std::string encode(std::string_view part) {
 std::string encode_directory(std::string_view part) {
   std::string encoded = encode(part);
   if (encoded.ends_with(k_extension)) encoded.replace(encoded.size() - k_extension.size(), 1, percent('.'));
-  return encoded.empty() ? k_empty : encoded;
+  return encoded.empty() ? std::string(k_empty) : encoded;
 }
 
 std::string encode_registry(std::string_view registry) {
@@ -79,8 +79,9 @@ bool is_image_reference(std::string_view text) {
 }
 
 std::string encode_leaf(std::string_view leaf) {
-  const std::string encoded = encode(leaf);
-  return (encoded.empty() ? k_empty : encoded) + std::string(k_extension);
+  std::string encoded = encode(leaf);
+  if (encoded.empty()) encoded = k_empty;
+  return encoded.append(k_extension);
 }
 
 }  // namespace

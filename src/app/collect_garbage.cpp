@@ -1,0 +1,173 @@
+#include "app/collect_garbage.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "app/open_stores.hpp"
+#include "base/error.hpp"
+#include "store/store_names.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::chrono::hours k_partial_age{7 * 24};  // a cut download is worth going on with for a week
+constexpr std::chrono::hours k_unknown_age{24};      // what has no lock to tell whether it is in use
+constexpr std::chrono::hours k_pull_age{24};         // no pull takes longer between finding a layer and merging it
+
+class Collector {
+ public:
+  Collector(const Configuration& configuration, const GarbageRequest& request, std::stop_token stop)
+      : request_(request),
+        stop_(std::move(stop)),
+        layer_limit_(request.max_layer_bytes.value_or(configuration.layer_cache_bytes)),
+        store_(configuration.store, Store::Access::read_write),
+        stores_(open_stores(configuration)),
+        now_(store_.now()) {}
+
+  GarbageReport collect() {
+    collect_temporaries();
+    collect_references();
+    collect_images();
+    collect_layers();
+    if (is_removing()) store_.remove_idle_locks();
+    return std::move(report_);
+  }
+
+ private:
+  bool is_removing() const { return request_.effect == GarbageRequest::Effect::remove; }
+
+  void heed_stop() const {
+    if (stop_.stop_requested()) throw Cancelled();
+  }
+
+  void add(RemovedEntry::Kind kind, std::string name, std::uint64_t bytes) {
+    report_.freed_bytes += bytes;
+    report_.removed.push_back({kind, std::move(name), bytes});
+  }
+
+  void collect_temporaries() {
+    for (const TemporaryEntry& entry : store_.temporaries()) {
+      heed_stop();
+      if (!is_worthless(entry)) continue;
+      const std::optional<Lock> lock = lock_maker_of(entry);
+      if (entry.digest && !lock) {
+        ++report_.in_use;
+        continue;
+      }
+      // Its maker may have come and gone between our look and our lock.
+      if (is_removing()) store_.remove_temporary(entry);
+      const bool is_partial = entry.kind == TemporaryEntry::Kind::partial_blob;
+      add(is_partial ? RemovedEntry::Kind::partial_download : RemovedEntry::Kind::temporary,
+          entry.path.filename().string(), entry.allocated_bytes);
+    }
+  }
+
+  bool is_worthless(const TemporaryEntry& entry) const {
+    switch (entry.kind) {
+      case TemporaryEntry::Kind::layer:
+      case TemporaryEntry::Kind::image:
+        return true;  // nothing goes on with them: if nobody holds the lock, their maker is dead
+      case TemporaryEntry::Kind::partial_blob:
+        return now_ - entry.changed > k_partial_age || store_.has_layer(*entry.digest);
+      case TemporaryEntry::Kind::other:
+        return now_ - entry.changed > k_unknown_age;
+    }
+    return false;
+  }
+
+  std::optional<Lock> lock_maker_of(const TemporaryEntry& entry) {
+    if (!entry.digest) return std::nullopt;
+    return entry.kind == TemporaryEntry::Kind::image ? store_.try_lock_image(*entry.digest)
+                                                     : store_.try_lock_layer(*entry.digest);
+  }
+
+  bool is_in_any_store(const Digest& manifest_digest) const {
+    return std::any_of(stores_.begin(), stores_.end(),
+                       [&](const Store& store) { return store.find_image(manifest_digest).has_value(); });
+  }
+
+  // Names whose image is gone.
+  void collect_references() {
+    ReferenceListing references = store_.list_references();
+    report_.broken = std::move(references.broken);
+    for (const ReferenceRecord& record : references.records) {
+      heed_stop();
+      if (is_in_any_store(record.manifest_digest)) continue;
+      const std::optional<Lock> lock = store_.try_lock_image(record.manifest_digest);
+      if (!lock) {
+        ++report_.in_use;
+        continue;
+      }
+      if (is_in_any_store(record.manifest_digest)) continue;  // pulled meanwhile
+      if (is_removing()) store_.remove_reference(record.reference);
+      add(RemovedEntry::Kind::reference, record.reference, 0);
+    }
+  }
+
+  bool is_referenced(const Digest& manifest_digest) const {
+    // A name that can't be read may be this image's.
+    const ReferenceListing references = store_.list_references();
+    return !references.broken.empty() ||
+           std::any_of(references.records.begin(), references.records.end(),
+                       [&](const ReferenceRecord& record) { return record.manifest_digest == manifest_digest; });
+  }
+
+  void collect_images() {
+    for (const StoredImage& image : store_.images()) {
+      heed_stop();
+      if (is_referenced(image.manifest_digest)) continue;
+      const std::optional<Lock> lock = store_.try_lock_image(image.manifest_digest);
+      if (!lock) {
+        ++report_.in_use;
+        continue;
+      }
+      if (is_referenced(image.manifest_digest)) continue;  // named meanwhile
+      const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
+      if (is_removing()) store_.remove_image(image.manifest_digest);
+      add(RemovedEntry::Kind::image, image.manifest_digest.to_string(), bytes);
+    }
+  }
+
+  // The order matters. A pull holds its image's lock before it marks layers as used: if it marked them before our
+  // listing, is_pulling sees it and young layers stay; if after, remove_layer sees the newer mark and puts the layer
+  // back.
+  void collect_layers() {
+    const std::vector<StoredLayer> layers = store_.layers();
+    const bool is_pulling = store_.is_pulling();
+    for (const StoredLayer& layer : layers) report_.layers_bytes += layer.allocated_bytes;
+    for (const StoredLayer& layer : layers) {
+      heed_stop();
+      if (report_.layers_bytes <= layer_limit_) return;
+      const bool may_be_merged_now = is_pulling && now_ - layer.last_used < k_pull_age;
+      if (may_be_merged_now || !remove(layer)) {
+        ++report_.in_use;
+        continue;
+      }
+      report_.layers_bytes -= layer.allocated_bytes;
+      add(RemovedEntry::Kind::layer, layer.diff_id.to_string(), layer.allocated_bytes);
+    }
+  }
+
+  // False where someone uses it.
+  bool remove(const StoredLayer& layer) {
+    const std::optional<Lock> lock = store_.try_lock_layer(layer.diff_id);
+    if (!lock) return false;
+    return !is_removing() || store_.remove_layer(layer.diff_id, layer.last_used);
+  }
+
+  const GarbageRequest& request_;
+  std::stop_token stop_;
+  std::uint64_t layer_limit_;
+  Store store_;
+  std::vector<Store> stores_;
+  FileTime now_;
+  GarbageReport report_;
+};
+
+}  // namespace
+
+GarbageReport collect_garbage(const Configuration& configuration, const GarbageRequest& request, std::stop_token stop) {
+  return Collector(configuration, request, std::move(stop)).collect();
+}
+
+}  // namespace mlctr

@@ -1,0 +1,81 @@
+#include "app/disk_usage.hpp"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "image/config.hpp"
+#include "store/store_names.hpp"
+
+namespace mlctr {
+namespace {
+
+using LayersOfImages = std::map<Digest, std::set<Digest>>;
+
+std::set<Digest> layers_of(const StoredImage& image, std::vector<BrokenEntry>& broken) {
+  try {
+    const ImageConfig config = parse_image_config(read_file(image.config, k_max_config_bytes));
+    return {config.diff_ids.begin(), config.diff_ids.end()};
+  } catch (const Error& error) {
+    broken.push_back({image.squashfs.parent_path(), error.message()});
+    return {};
+  }
+}
+
+std::uint64_t free_bytes_of(const std::filesystem::path& directory) {
+  struct statvfs status {};
+  return ::statvfs(directory.c_str(), &status) == 0 ? std::uint64_t{status.f_bavail} * status.f_frsize : 0;
+}
+
+void measure_images(const Store& store, LayersOfImages& layers_of_images, DiskUsage& usage) {
+  const ReferenceListing references = store.list_references();
+  usage.broken = references.broken;
+  for (const StoredImage& image : store.images()) {
+    ImageUsage measured{.manifest_digest = image.manifest_digest};
+    measured.image_bytes = allocated_bytes_below(image.squashfs.parent_path());
+    for (const ReferenceRecord& record : references.records) {
+      if (record.manifest_digest == image.manifest_digest) measured.references.push_back(record.reference);
+    }
+    usage.images_bytes += measured.image_bytes;
+    layers_of_images[image.manifest_digest] = layers_of(image, usage.broken);
+    usage.images.push_back(std::move(measured));
+  }
+}
+
+void measure_layers(const Store& store, const LayersOfImages& layers_of_images, DiskUsage& usage) {
+  for (const StoredLayer& layer : store.layers()) {
+    const auto has_it = [&](const ImageUsage& image) {
+      return layers_of_images.at(image.manifest_digest).contains(layer.diff_id);
+    };
+    const auto users = std::count_if(usage.images.begin(), usage.images.end(), has_it);
+    for (ImageUsage& image : usage.images) {
+      if (has_it(image)) (users > 1 ? image.shared_layer_bytes : image.unique_layer_bytes) += layer.allocated_bytes;
+    }
+    if (users == 0) usage.unused_layers_bytes += layer.allocated_bytes;
+    usage.layers_bytes += layer.allocated_bytes;
+    ++usage.layers;
+  }
+}
+
+}  // namespace
+
+DiskUsage disk_usage(const Configuration& configuration) {
+  const Store store(configuration.store, Store::Access::read_only);
+  DiskUsage usage{.store = store.root()};
+  LayersOfImages layers_of_images;
+  measure_images(store, layers_of_images, usage);
+  measure_layers(store, layers_of_images, usage);
+  for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += entry.allocated_bytes;
+  usage.containers_bytes = allocated_bytes_below(store.root() / "containers");
+  usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
+  usage.free_bytes = free_bytes_of(store.root());
+  std::stable_sort(usage.images.begin(), usage.images.end(),
+                   [](const ImageUsage& a, const ImageUsage& b) { return a.image_bytes > b.image_bytes; });
+  return usage;
+}
+
+}  // namespace mlctr

@@ -1,0 +1,14 @@
+// The stores to look things up in.
+#pragma once
+
+#include <vector>
+
+#include "app/configuration.hpp"
+#include "store/store.hpp"
+
+namespace mlctr {
+
+/// The user's own store first, then the extra ones that exist; none of them is created or written to.
+std::vector<Store> open_stores(const Configuration& configuration);
+
+}  // namespace mlctr

@@ -1,0 +1,72 @@
+#include "app/remove_image.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "app/find_image.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "store/store_names.hpp"
+
+namespace mlctr {
+namespace {
+
+std::vector<std::string> references_to(const Store& store, const Digest& manifest_digest) {
+  std::vector<std::string> references;
+  for (const ReferenceRecord& record : store.references()) {
+    if (record.manifest_digest == manifest_digest) references.push_back(record.reference);
+  }
+  return references;
+}
+
+// What the user means in the store: a name (whose image may be gone already), or an image by its digest.
+struct Target {
+  Digest manifest_digest;
+  std::optional<std::string> reference;
+};
+
+Target find_target(const Store& store, const Configuration& configuration, std::string_view text) {
+  Configuration own_store_only = configuration;
+  own_store_only.extra_stores.clear();
+  const std::optional<FoundImage> found = find_image(own_store_only, text);
+  if (found && !found->record) return {found->image.manifest_digest, std::nullopt};
+  if (found) return {found->image.manifest_digest, found->record->reference};
+  if (!text.starts_with("sha256:") && !text.starts_with("sha512:")) {
+    if (const auto record = store.find_reference(reference_key(text)))
+      return {record->manifest_digest, record->reference};
+  }
+  throw Error(fmt::format("no image {} in the store {}", printable(text), store.root().string()),
+              "`mlctr images` lists what there is");
+}
+
+std::vector<std::string> names_to_remove(const Store& store, const Target& target) {
+  if (target.reference) return {*target.reference};
+  std::vector<std::string> references = references_to(store, target.manifest_digest);
+  if (references.size() <= 1) return references;
+  throw Error(
+      fmt::format("image {} has several names: {}", target.manifest_digest.short_hex(), fmt::join(references, ", ")),
+      "remove them by name: the last one takes the image with it");
+}
+
+}  // namespace
+
+RemovedImage remove_image(const Configuration& configuration, std::string_view text, std::stop_token stop) {
+  Store store(configuration.store, Store::Access::read_write);
+  const Target target = find_target(store, configuration, text);
+  const Lock lock = store.lock_image(target.manifest_digest, std::move(stop), {});
+
+  RemovedImage result{.manifest_digest = target.manifest_digest};
+  for (const std::string& reference : names_to_remove(store, target)) {
+    if (store.remove_reference(reference)) result.removed_references.push_back(reference);
+  }
+  result.remaining_references = references_to(store, target.manifest_digest);
+  if (!result.remaining_references.empty()) {
+    result.image = RemovedImage::Image::kept;
+  } else if (const auto image = store.find_image(target.manifest_digest)) {
+    const std::uint64_t bytes = allocated_bytes_below(image->squashfs.parent_path());
+    if (store.remove_image(target.manifest_digest)) result.freed_bytes = bytes;
+  }
+  return result;
+}
+
+}  // namespace mlctr
