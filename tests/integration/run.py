@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""Runs integration suites: one line a test, then "N ok, N not ok". Usage: run.py [-k PATTERN] FILE...
+
+Needs $MLCTR, the binary under test. A test that can't run says why and which command would let it; then the exit code is 77,
+or 1 where $MLCTR_STRICT is set. A test that hangs is ended, with its stack, after TEST_SECONDS.
+"""
+import argparse
+import faulthandler
+import importlib.util
+import os
+import pathlib
+import signal
+import sys
+import time
+import traceback
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "fixtures")]
+TEST_SECONDS = 180
+
+
+class TestHang(Exception):
+    pass
+
+
+def on_alarm(*_):
+    raise TestHang(f"not done after {TEST_SECONDS} s")
+
+
+class LineResult(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.good = self.bad = self.skipped_count = 0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began = time.monotonic()
+        signal.alarm(TEST_SECONDS)
+
+    def stopTest(self, test):
+        signal.alarm(0)
+        super().stopTest(test)
+
+    def _line(self, word, test, detail=""):
+        seconds = time.monotonic() - getattr(self, "began", time.monotonic())
+        name = test.id().removeprefix("__main__.")
+        print(f"{word} {name} ({seconds:.1f} s)" + ("\n" + detail if detail else ""), flush=True)
+
+    def addSuccess(self, test):
+        self.good += 1
+        self._line("ok", test)
+
+    def addFailure(self, test, error):
+        self.bad += 1
+        self._line("NOT OK", test, "".join(traceback.format_exception(*error, limit=-4)))
+
+    addError = addFailure
+
+    def addSubTest(self, test, subtest, error):
+        if error:
+            self.bad += 1
+            self._line("NOT OK", subtest, "".join(traceback.format_exception(*error, limit=-4)))
+
+    def addSkip(self, test, reason):
+        if os.environ.get("MLCTR_STRICT"):
+            self.bad += 1
+            self._line("NOT OK", test, f"can't run here: {reason}")
+        else:
+            self.skipped_count += 1
+            self._line("skip", test, reason)
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return unittest.defaultTestLoader.loadTestsFromModule(module)
+
+
+def flatten(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from flatten(item)
+        else:
+            yield item
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("-k", dest="pattern", default="")
+    options.add_argument("files", nargs="+")
+    options = options.parse_args()
+    faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    suite = unittest.TestSuite(t for f in options.files for t in flatten(load(f)) if options.pattern in t.id())
+    result = LineResult()
+    suite.run(result)
+    print(f"{result.good} ok, {result.bad} not ok" + (f", {result.skipped_count} skipped" if result.skipped_count else ""))
+    if result.bad:
+        return 1
+    return 77 if result.skipped_count and not result.good else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Images that come from files: OCI layouts and archives, docker archives, squashfs files."""
+import hashlib
+import pathlib
+import shutil
+import subprocess
+
+import registries
+from harness import PullTestCase, fixtures
+
+
+class Sources(PullTestCase):
+    def assert_busybox(self, source):
+        self.pull(source)
+        self.assert_same_tree(self.squashfs_of(source), "busybox")
+
+    def test_oci_layout(self):
+        self.assert_busybox(f"oci:{fixtures()}/layouts/busybox:1")
+        self.assert_busybox(f"oci:{fixtures()}/layouts/busybox")
+
+    def test_oci_archive(self):
+        self.assert_busybox(f"oci-archive:{fixtures()}/busybox.oci.tar:1")
+
+    def test_docker_archive(self):
+        self.assert_busybox(f"docker-archive:{fixtures()}/busybox.docker.tar:library/busybox:1")
+        self.assert_busybox(f"docker-archive:{fixtures()}/busybox.docker.tar")
+
+    def test_relative_layout(self):
+        shutil.copytree(fixtures() / "layouts/busybox", self.home / "here")
+        self.assert_busybox("oci:here:1")
+
+    def test_layers_are_shared_between_sources(self):
+        self.pull(f"oci:{fixtures()}/layouts/busybox:1")
+        layers = {path: (self.store / path).stat().st_ino for path in self.store_files("layers")}
+        with registries.nginx() as nginx:
+            self.configure(nginx.host["front"])
+            self.pull(f"{nginx.host['front']}/library/busybox:1")
+            self.assertLessEqual(len(nginx.requests(blob=True)), 1, "at most the config: the layers are here")
+        self.assertEqual({path: (self.store / path).stat().st_ino for path in self.store_files("layers")}, layers)
+
+    def test_missing_tag_of_a_layout(self):
+        self.fails("pull", f"oci:{fixtures()}/layouts/busybox:2", says=["2"])
+
+    def test_missing_files(self):
+        for source in ("oci:/no/such", "oci-archive:/no/such.tar", "docker-archive:/no/such.tar", "/no/such.sqsh"):
+            with self.subTest(source):
+                self.fails("pull", source, says=["/no/such", "no such file|not exist|not found"], hint=False)
+
+    def test_wrong_kind_of_file(self):
+        junk = self.write("junk", "not a tar, not a squashfs\n" * 100)
+        for source in (f"oci-archive:{junk}", f"docker-archive:{junk}", shutil.copy(junk, f"{junk}.sqsh"), f"oci:{self.home}"):
+            with self.subTest(source):
+                self.fails("pull", source, says="junk|home", hint=False)
+        self.assert_nothing_stored()
+
+
+class SquashfsFiles(PullTestCase):
+    def make_squashfs(self, *options):
+        tree = self.home / "tree"
+        tree.mkdir(exist_ok=True)
+        (tree / "hello").write_text("hello\n")
+        path = self.home / "foreign.sqsh"
+        path.unlink(missing_ok=True)
+        subprocess.run(["mksquashfs", tree, path, "-quiet", "-no-progress", *options], check=True, stdout=subprocess.DEVNULL)
+        return path
+
+    def test_is_recorded_not_copied(self):
+        path = self.make_squashfs()
+        self.pull(path)
+        [image] = self.json("images")
+        self.assertTrue(pathlib.Path(image["squashfs"]).samefile(path))
+        stored = sum(p.lstat().st_size for p in (self.store / "images").rglob("*") if p.is_file() and not p.is_symlink())
+        self.assertLess(stored, 64 * 1024)
+        self.mlctr("rmi", path)
+        self.assertTrue(path.exists(), "the user's own file stays")
+
+    def test_is_copied_when_asked(self):
+        path = self.make_squashfs()
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.pull(path, "--copy")
+        path.unlink()
+        stored = pathlib.Path(self.json("images")[0]["squashfs"])
+        self.assertEqual(hashlib.sha256(stored.read_bytes()).hexdigest(), content)
+
+    def test_every_compressor_of_mksquashfs(self):
+        for compressor in ("gzip", "lzo", "xz", "zstd", "lz4"):
+            with self.subTest(compressor):
+                path = self.make_squashfs("-comp", compressor)
+                self.pull(path)
+                self.mlctr("inspect", path)
+                self.mlctr("rmi", path)
+
+    def test_our_own_keeps_its_story(self):
+        name = f"{registries.plain().host}/library/busybox:1"
+        self.pull(name, "--output", self.home / "mine.sqsh")
+        digest = self.json("images")[0]["digest"]
+        self.mlctr("rmi", name)
+        self.assertEqual(self.json("inspect", self.home / "mine.sqsh")["digest"], digest)
+        self.pull(self.home / "mine.sqsh")
+        self.assertEqual([image["digest"] for image in self.json("images")], [digest])
+
+    def test_truncated(self):
+        path = self.make_squashfs()
+        path.write_bytes(path.read_bytes()[:-3000])
+        self.fails("pull", path, says="foreign.sqsh", hint=False)
+        path.write_bytes(b"")
+        self.fails("pull", path, says="foreign.sqsh", hint=False)

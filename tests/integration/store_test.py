@@ -1,0 +1,231 @@
+"""The store: full, read-only, someone else's, shared; and what lists and tidies it."""
+import os
+import shutil
+
+import registries
+from harness import PullTestCase, as_root, fixtures, is_root, ordinary_user, small_filesystem
+
+PYTHON = "library/python:3.8"
+BUSYBOX = "library/busybox:1"
+MIB = 1 << 20
+
+
+class Troubled(PullTestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = registries.plain().host
+
+    def test_disk_full(self):
+        for size in (4, 30, 60, 110):
+            with self.subTest(f"{size} MiB"), small_filesystem(size * MIB) as filesystem:
+                self.store = filesystem / "store"
+                self.fails("pull", f"{self.host}/{PYTHON}", says=["no space|full|space", str(filesystem), r"\d (bytes|[KMG]i?B)"])
+                self.assert_nothing_stored()
+                self.assertEqual(self.json("images"), [])
+                self.mlctr("gc", "--max-size", "0")
+                self.assertEqual([f for f in self.store_files() if not f.startswith("locks/")], [])
+
+    def test_disk_full_then_room_again(self):
+        with small_filesystem(60 * MIB) as filesystem:
+            self.store = filesystem / "store"
+            self.fails("pull", f"{self.host}/{PYTHON}", says="space")
+            as_root("mount", "-o", f"remount,size={600 * MIB}", filesystem)
+            self.pull(f"{self.host}/{PYTHON}")
+            self.assert_same_tree(self.squashfs_of(f"{self.host}/{PYTHON}"), "python")
+
+    def test_output_on_a_full_disk_keeps_the_old_file(self):
+        with small_filesystem(1 * MIB) as filesystem:
+            target = filesystem / "image.sqsh"
+            target.write_text("precious")
+            self.fails("pull", f"{self.host}/{PYTHON}", "--output", target, says="space|exists", hint=False)
+            self.assertEqual(target.read_text(), "precious")
+            self.assertEqual(os.listdir(filesystem), ["image.sqsh"])
+
+    def test_read_only_filesystem(self):
+        with small_filesystem(400 * MIB) as filesystem:
+            self.store = filesystem / "store"
+            self.pull(f"{self.host}/{BUSYBOX}")
+            as_root("mount", "-o", "remount,ro", filesystem)
+            self.fails("pull", f"{self.host}/edge/semantics:1", says=["read-only", str(self.store), "MLCTR_STORE"])
+            self.assertEqual(len(self.json("images")), 1)
+            self.mlctr("inspect", f"{self.host}/{BUSYBOX}")
+            self.export(f"{self.host}/{BUSYBOX}")
+            self.fails("rmi", f"{self.host}/{BUSYBOX}", says=["read-only"], hint=False)
+
+    def test_store_is_a_file(self):
+        self.store.write_text("")
+        self.fails("pull", f"{self.host}/{BUSYBOX}", says=[str(self.store), "not a directory"], hint=False)
+
+    def test_broken_files_do_not_stop_the_listing(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        self.pull(f"{self.host}/edge/semantics:1")
+        [record] = [f for f in self.store_files("references") if "busybox" in f]
+        (self.store / record).write_text("{")
+        self.assertIn("edge/semantics", self.mlctr("images")[0])
+        self.pull(f"{self.host}/{BUSYBOX}")
+        self.assertEqual(len([i for i in self.json("images") if i["reference"]]), 2)
+
+
+class TwoUsers(PullTestCase):
+    """One store made by whoever runs the tests, one ordinary user beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = registries.plain().host
+        self.home.chmod(0o755)
+
+    def as_user(self, store):
+        other = PullTestCase()
+        other.user = ordinary_user()
+        other.setUp()
+        self.addCleanup(other.doCleanups)
+        other.store = store
+        return other
+
+    def test_anothers_store_can_be_read_not_written(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        as_root("chmod", "-R", "a+rX", self.store)
+        if not is_root():
+            as_root("chown", "-R", "root:", self.store)
+            self.addCleanup(as_root, "rm", "-rf", self.store)
+        other = self.as_user(self.store)
+        other.fails("pull", f"{self.host}/edge/semantics:1", says=[str(self.store), "MLCTR_STORE"])
+        self.assertEqual(len(other.json("images")), 1)
+        other.export(f"{self.host}/{BUSYBOX}")
+        other.fails("rmi", f"{self.host}/{BUSYBOX}", says="permission|belongs", hint=False)
+
+    def test_a_private_store_stays_private(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        self.store.chmod(0o700)
+        if not is_root():
+            as_root("chown", "root:", self.store)
+            self.addCleanup(as_root, "rm", "-rf", self.store)
+        self.as_user(self.store).fails("images", says=[str(self.store), "permission"], hint=False)
+
+    def test_each_has_a_store_of_its_own(self):
+        other = self.as_user(None)
+        other.store = other.home / "store"
+        self.pull(f"{self.host}/{BUSYBOX}")
+        other.pull(f"{self.host}/{BUSYBOX}")
+        self.assertEqual(self.json("images")[0]["digest"], other.json("images")[0]["digest"])
+        self.assertEqual(self.squashfs_of(f"{self.host}/{BUSYBOX}").read_bytes(), as_root("cat", other.squashfs_of(f"{self.host}/{BUSYBOX}")))
+
+    def test_an_extra_store_lends_its_images_and_layers(self):
+        self.pull(f"{self.host}/{PYTHON}")
+        as_root("chmod", "-R", "a+rX", self.store)
+        other = self.as_user(None)
+        other.store = other.home / "store"
+        other.write("config/mlctr/mlctr.toml", f'extra_stores = ["{self.store}"]\n', 0o644)
+        self.assertEqual([image["reference"] for image in other.json("images")], [f"{self.host}/{PYTHON}"])
+        with registries.nginx() as nginx:
+            other.pull(f"{self.host}/{PYTHON}", "--policy", "missing")
+            self.assertEqual(nginx.requests(blob=True), [])
+
+
+class Commands(PullTestCase):
+    def setUp(self):
+        super().setUp()
+        self.host = registries.plain().host
+
+    def test_images_of_an_empty_store(self):
+        self.assertEqual(self.json("images"), [])
+        self.mlctr("images")
+        self.mlctr("du")
+        self.mlctr("gc")
+        self.assertFalse(self.store.exists() and self.store_files(), "listing made files")
+
+    def test_inspect(self):
+        self.pull(f"{self.host}/{PYTHON}")
+        value = self.json("inspect", f"{self.host}/{PYTHON}")
+        self.assertIn("PYTHON_VERSION=3.8", str(value))
+        self.assertEqual(len(value["layers"]), 4)
+        text = self.mlctr("inspect", f"{self.host}/{PYTHON}")[0]
+        for expected in ("python3", "linux/amd64", "LANG=C.UTF-8"):
+            self.assertIn(expected, text)
+
+    def test_by_digest_and_its_start(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        digest = self.json("images")[0]["digest"]
+        for name in (digest, digest.removeprefix("sha256:")[:12]):
+            self.assertEqual(self.json("inspect", name)["digest"], digest)
+
+    def test_no_such_image(self):
+        for command in (["inspect"], ["rmi"]):
+            self.fails(*command, "nothing:here", says=["nothing:here", "no such image|not in the store"])
+        self.fails("export", "nothing:here", self.home / "x", says=["nothing:here"])
+        self.assertFalse((self.home / "x").exists())
+
+    def test_export_refuses_to_overwrite(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        target = self.write("there.sqsh", "precious")
+        self.fails("export", f"{self.host}/{BUSYBOX}", target, says=["exists", "--force"])
+        self.assertEqual(target.read_text(), "precious")
+        self.mlctr("export", "--force", f"{self.host}/{BUSYBOX}", target)
+        self.assertGreater(target.stat().st_size, 100_000)
+        self.fails("export", f"{self.host}/{BUSYBOX}", "/no/such/directory/x.sqsh", says="/no/such/directory", hint=False)
+
+    def test_rmi_keeps_what_another_name_needs(self):
+        self.pull(f"{self.host}/{BUSYBOX}")
+        self.pull(f"{self.host}/private/team/busybox:1")
+        [removed] = self.json("rmi", f"{self.host}/{BUSYBOX}")
+        self.assertFalse(removed["image_removed"])
+        self.assertEqual(len(self.json("images")), 1)
+        [removed] = self.json("rmi", f"{self.host}/private/team/busybox:1")
+        self.assertTrue(removed["image_removed"])
+
+    def test_gc_keeps_to_its_size_and_du_adds_up(self):
+        self.pull(f"{self.host}/{PYTHON}")
+        self.pull(f"{self.host}/{BUSYBOX}")
+        usage = self.json("du")
+        real = sum(p.lstat().st_blocks * 512 for p in (self.store / "layers").rglob("*") if p.is_file())
+        self.assertAlmostEqual(usage["layers_total"], real, delta=64 * 1024)
+        report = self.json("gc", "--dry-run", "--max-size", "10M")
+        self.assertEqual(usage["layers_total"], self.json("du")["layers_total"])
+        self.assertEqual(self.json("gc", "--max-size", "10M")["freed"], report["freed"])
+        self.assertLessEqual(self.json("du")["layers_total"], 10 * MIB)
+        self.assertEqual(len(self.json("images")), 2, "gc never removes images")
+        self.assert_same_tree(self.squashfs_of(f"{self.host}/{PYTHON}"), "python")
+
+    def test_pull_output(self):
+        self.pull(f"{self.host}/{BUSYBOX}", "--output", self.home / "out.sqsh")
+        self.assert_same_tree(self.home / "out.sqsh", "busybox")
+        self.assertEqual(len(self.json("images")), 1)
+
+    def test_policies(self):
+        with registries.nginx() as nginx:
+            self.configure(nginx.host["front"])
+            name = f"{nginx.host['front']}/{BUSYBOX}"
+            self.pull(name, "--policy", "missing")
+            asked = len(nginx.requests())
+            self.pull(name, "--policy", "missing")
+            self.assertEqual(len(nginx.requests()), asked, "nothing is missing")
+            self.pull(name, "--policy", "newer")
+            self.assertGreater(len(nginx.requests()), asked)
+
+    def test_missing_policy_works_offline(self):
+        with registries.DockerRegistry(fixtures() / "registry", tls=None) as registry:
+            name = f"{registry.host}/{BUSYBOX}"
+            self.pull(name)
+        self.pull(name, "--policy", "missing")
+        self.fails("pull", name, "--policy", "always", says=registry.host, seconds=100)
+        self.assertEqual(len(self.json("images")), 1, "a failed update takes nothing away")
+
+    def test_quiet_and_plain_output(self):
+        out, errors = self.pull(f"{self.host}/{PYTHON}")
+        self.assertNotIn("\x1b", out + errors)
+        self.assertNotIn("\r", out + errors)
+        shutil.rmtree(self.store)
+        out, errors = self.pull(f"{self.host}/{PYTHON}", "--quiet")
+        self.assertEqual(errors, "")
+        self.assertLessEqual(len(out.splitlines()), 1)
+
+    def test_usage_errors(self):
+        for arguments in (["pull"], ["pull", "--nonsense", "x"], ["nonsense"], ["pull", "x", "--policy", "perhaps"], ["gc", "--max-size", "much"]):
+            with self.subTest(arguments):
+                self.fails(*arguments, says="", hint=False)
+
+    def test_settings_are_explained(self):
+        out, _ = self.mlctr("config", env={"MLCTR_PULL_THREADS": "3"})
+        self.assertRegex(out, r"pull\.threads.*3.*MLCTR_PULL_THREADS")
+        self.write("config/mlctr/mlctr.toml", "[pull]\nthreds = 3\n", 0o644)
+        self.fails("images", says=["threds", "mlctr.toml:2"], hint=False)

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs every test. Usage: tests/run.sh [--quick] [-k PATTERN] [--build-only]
+#   --quick       release build, unit tests and the smoke suite only
+#   -k PATTERN    only suites, or tests of the integration suites, whose name has PATTERN in it
+#   --build-only  stop after the builds
+# A test that can't run here counts as failed (unset MLCTR_STRICT= to let it skip). MLCTR=BINARY tests that instead of a release
+# build. Logs: build/test-logs. The last line is "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD logs=$PWD/build/test-logs
+export MLCTR_STRICT=${MLCTR_STRICT-1} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8
+python=/usr/bin/python3  # the system's: another one first in PATH may lack what Debian's has
+fuzz_seconds=${FUZZ_SECONDS:-15}
+
+quick=false pattern='' build_only=false
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=true ;;
+    --build-only) build_only=true ;;
+    -k) pattern=${2:?-k needs a pattern}; shift ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  esac
+  shift
+done
+
+passed=0 failed=0 failed_suites=() child='' keep_alive=''
+stop() {
+  trap - EXIT INT TERM
+  # Servers and pulls die with the suite that started them (PR_SET_PDEATHSIG).
+  [ -z "$child" ] || kill -- -"$child" "$child" 2>/dev/null || true
+  [ -z "$keep_alive" ] || kill "$keep_alive" 2>/dev/null || true
+}
+trap 'stop' EXIT
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM
+
+# Runs COMMAND with its output shown and kept, for at most SECONDS. Usage: logged NAME SECONDS COMMAND...
+logged() {
+  local name=$1 seconds=$2 log=$logs/$1.log started=$SECONDS result=0 reader
+  shift 2
+  echo "=== $name"
+  : > "$log"
+  timeout --kill-after=15 "$seconds" "$@" > "$log" 2>&1 < /dev/null &
+  child=$!
+  tail -n +1 -s 0.2 -f --pid="$child" "$log" &
+  reader=$!
+  wait "$child" || result=$?
+  child=
+  wait "$reader" || true
+  [ $result != 124 ] || echo "$name: not done after $seconds s" | tee -a "$log"
+  echo "=== $name: $([ $result = 0 ] && echo ok || echo "FAILED ($result)"), $((SECONDS - started)) s"
+  return $result
+}
+
+# Adds up what a suite said of itself: doctest's or our runner's summary; a suite without one is a single test.
+count() {
+  local log=$1 result=$2 good=0 bad=0 doctest
+  doctest=$(sed -n 's/^.*\[doctest\] test cases: *[0-9]* *| *\([0-9]*\) passed *| *\([0-9]*\) failed.*/\1 \2/p' "$log" | tail -n1)
+  [ -n "$doctest" ] || doctest=$(sed -n 's/^\([0-9]*\) ok, \([0-9]*\) not ok.*/\1 \2/p' "$log" | tail -n1)
+  if [ -n "$doctest" ]; then read -r good bad <<< "$doctest"; elif [ "$result" = 0 ]; then good=1; else bad=1; fi
+  if [ "$result" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  passed=$((passed + good)) failed=$((failed + bad))
+}
+
+suite() {
+  local result=0
+  logged "$@" || result=$?
+  [ $result != 77 ] || [ -n "$MLCTR_STRICT" ] || { echo "=== $1: skipped"; return; }
+  count "$logs/$1.log" $result
+  [ $result = 0 ] || failed_suites+=("$1")
+}
+
+wanted() { [[ -z $pattern || $1 == *"$pattern"* ]]; }
+
+# Configures build/PRESET and builds the targets whose names match REGEX; a failure counts as one. Usage: build PRESET REGEX
+build() {
+  local name
+  try_build "$@" && return
+  failed=$((failed + 1))
+  for name in "configure-$1" "build-$1"; do
+    ! grep -qs 'FAILED\|CMake Error' "$logs/$name.log" || failed_suites+=("$name")
+  done
+}
+
+try_build() {
+  local preset=$1 targets
+  logged "configure-$preset" 300 cmake --preset "$preset" || return
+  targets=$(ninja -C "build/$preset" -t targets all | sed -n "s/^\($2\): phony\$/\1/p" | sort -u)
+  # shellcheck disable=SC2086  # one word a target
+  [ -z "$targets" ] || logged "build-$preset" 1800 nice ninja -C "build/$preset" $targets
+}
+
+executables() { find "build/$1" -type f -perm -u+x -name "$2" | sort; }
+
+unit_suites() {
+  local preset=$1 binary
+  for binary in $(executables "$preset" 'unit_*'); do
+    wanted "$preset-$(basename "$binary")" || continue
+    suite "$preset-$(basename "$binary")" 600 "$binary"
+  done
+}
+
+fuzz_suites() {
+  local binary name
+  for binary in $(executables fuzz 'fuzz_*'); do
+    name=$(basename "$binary")
+    wanted "$name" || continue
+    mkdir -p "$logs/$name.corpus"
+    local corpora=("$logs/$name.corpus")
+    [ ! -d "tests/fuzz/corpus/${name#fuzz_}" ] || corpora+=("tests/fuzz/corpus/${name#fuzz_}")
+    suite "$name" $((fuzz_seconds + 60)) "$binary" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=3000 \
+      -print_final_stats=1 -artifact_prefix="$logs/$name-" "${corpora[@]}"
+  done
+}
+
+integration_suites() {
+  local file name
+  for file in $("$quick" && echo tests/integration/smoke_test.py || echo tests/{integration,hostile}/*_test.py); do
+    name=$(basename "$file" .py)
+    MLCTR=$mlctr suite "$name" 900 "$python" tests/integration/run.py ${pattern:+-k "$pattern"} "$file"
+  done
+}
+
+finish() {
+  local name
+  for name in "${failed_suites[@]}"; do
+    printf '\n--- %s (%s)\n' "$name" "$logs/$name.log"
+    grep -v '^ok ' "$logs/$name.log" | tail -n 60
+  done
+  echo
+  [ ${#failed_suites[@]} = 0 ] || echo "failed: ${failed_suites[*]}"
+  echo "$passed passed, $failed failed"
+  [ $failed = 0 ] && exit 0 || exit 1
+}
+
+mkdir -p "$logs"
+rm -f "$logs"/*.log
+if [ "$(id -u)" != 0 ]; then  # asks once, if it must; the suites use sudo without asking
+  sudo -v
+  while sleep 60; do sudo -n -v; done & keep_alive=$!
+fi
+logged install 1200 tests/install.sh build images test
+
+mlctr=${MLCTR:-$root/build/release/src/cli/mlctr}
+build release "$([ -n "${MLCTR:-}" ] && echo no_such_target || echo mlctr)$("$quick" && echo '\|unit_[a-z_]*')"
+if ! $quick; then
+  build dev 'unit_[a-z_]*'
+  build tsan 'unit_[a-z_]*'
+  build fuzz 'fuzz_[a-z_]*'
+fi
+[ -x "$mlctr" ] || finish
+! $build_only || exit 0
+logged fixtures 900 tests/fixtures/build.sh
+
+if $quick; then
+  unit_suites release
+else
+  unit_suites dev
+  TSAN_OPTIONS=suppressions=$root/tests/tsan-suppressions.txt unit_suites tsan
+  fuzz_suites
+fi
+integration_suites
+
+finish
