@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "base/process.hpp"
@@ -37,8 +37,8 @@ struct CredentialHelper::Answer {
 
 CredentialHelper::CredentialHelper(const std::string& name) : program_("docker-credential-" + name) {
   // A slash would make it a path instead of a program found in PATH.
-  const bool is_plain = !name.empty() && name.size() <= 128 && std::ranges::all_of(name, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  const bool is_plain = !name.empty() && name.size() <= 128 && std::ranges::all_of(name, [](char c) {
+    return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
   });
   if (!is_plain) throw Error(fmt::format("'{}' can't be the name of a credential helper", printable(name)));
 }

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "registry/registry_key.hpp"
@@ -14,7 +14,7 @@ namespace mlctr {
 namespace {
 
 bool is_name_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  return is_alphanumeric(c) || c == '_';
 }
 
 // Takes the variable at the start of `rest` ("NAME…" or "{NAME}…", the "$" is gone) off it. Empty where there is none.
@@ -28,7 +28,7 @@ std::string_view take_variable(std::string_view& rest) {
     if (!rest.starts_with('}')) return {};
     rest.remove_prefix(1);
   }
-  return name.empty() || std::isdigit(static_cast<unsigned char>(name.front())) != 0 ? std::string_view() : name;
+  return name.empty() || is_digit(name.front()) ? std::string_view() : name;
 }
 
 std::string expand(std::string_view expression, std::size_t line) {

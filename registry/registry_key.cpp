@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -15,9 +17,7 @@ constexpr std::array<std::string_view, 4> k_hub_hosts{k_hub, "index.docker.io", 
 }  // namespace
 
 std::string normalize_registry(std::string_view host) {
-  std::string lower(host);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::string lower = lowered(host);
   return std::ranges::find(k_hub_hosts, lower) != k_hub_hosts.end() ? std::string(k_hub) : lower;
 }
 

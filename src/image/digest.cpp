@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
-
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
@@ -29,12 +27,6 @@ HashAlgorithm parse_algorithm(std::string_view text, std::size_t colon) {
   if (name == "sha512") return HashAlgorithm::sha512;
   if (name.empty()) fail(text, "there is no algorithm before the ':'");
   fail(text, fmt::format("the algorithm '{}' is not supported (sha256 and sha512 are)", printable(name)));
-}
-
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
 }
 
 }  // namespace

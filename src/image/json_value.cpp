@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
@@ -22,7 +22,7 @@ std::string locate(std::string_view text, std::size_t offset) {
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 &&
-         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+         std::ranges::all_of(name, [](char c) { return is_alphanumeric(c) || c == '_'; });
 }
 
 std::string member_path(std::string_view parent, std::string_view name) {

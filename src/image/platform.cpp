@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <optional>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
@@ -43,17 +43,11 @@ constexpr std::array<std::string_view, 13> k_architectures{"386",     "amd64",  
                                                            "mips",    "mips64",  "mips64le", "mipsle", "ppc64",
                                                            "ppc64le", "riscv64", "s390x"};
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 // "8" and "armv8" for "v8", as some indexes have it.
 std::string normalize_variant(std::string_view text) {
   std::string variant = lowered(text);
   if (variant.starts_with("armv")) variant.erase(0, 3);
-  if (!variant.empty() && std::isdigit(static_cast<unsigned char>(variant.front())) != 0) variant.insert(0, "v");
+  if (!variant.empty() && is_digit(variant.front())) variant.insert(0, "v");
   if (variant.ends_with(".0")) variant.resize(variant.size() - 2);
   return variant;
 }
@@ -89,7 +83,7 @@ struct Version {
   int major = 0, minor = 0;
 };
 std::optional<Version> parse_version(std::string_view variant) {
-  const auto digit = [&](std::size_t i) { return std::isdigit(static_cast<unsigned char>(variant[i])) != 0; };
+  const auto digit = [&](std::size_t i) { return is_digit(variant[i]); };
   if ((variant.size() != 2 && variant.size() != 4) || variant[0] != 'v' || !digit(1)) return std::nullopt;
   if (variant.size() == 2) return Version{variant[1] - '0', 0};
   if (variant[2] != '.' || !digit(3)) return std::nullopt;
@@ -145,9 +139,8 @@ bool is_known_architecture(std::string_view name) {
 }
 
 bool is_word(std::string_view text) {
-  return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
-  });
+  return !text.empty() && text.size() <= 32 &&
+         std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 }  // namespace

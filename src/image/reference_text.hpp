@@ -8,21 +8,6 @@
 
 namespace mlctr {
 
-// ASCII only, whatever the locale says.
-constexpr bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-constexpr bool is_lower_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || is_digit(c);
-}
-constexpr bool is_upper(char c) {
-  return c >= 'A' && c <= 'Z';
-}
-constexpr bool is_alphanumeric(char c) {
-  return is_lower_alphanumeric(c) || is_upper(c);
-}
-
-std::string lowered(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// Refers to `typed`, which must outlive it; so do all the views it gives.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "image/reference.hpp"
