@@ -3,24 +3,65 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace mlctr::squashfs {
 
+/// Room for one block, compressed or not: k_block_buffer_bytes long, so that a compressor can trade it for its own.
+using BlockBuffer = std::unique_ptr<std::byte[]>;
+/// A block plus what zstd may add to it (ZSTD_COMPRESSBOUND of 128 KiB, checked in the source).
+inline constexpr std::size_t k_block_buffer_bytes = (128u << 10) + 512;
+BlockBuffer make_block_buffer();
+
+/// One thread's zstd context and spare buffer, kept from block to block.
+class BlockCompressor {
+ public:
+  explicit BlockCompressor(int level);
+  BlockCompressor(BlockCompressor&&) noexcept;
+  ~BlockCompressor();
+
+  /// Compresses the first `size` bytes of `block` and leaves the result in `block`, or the bytes as they are where zstd
+  /// makes them no smaller. Returns squashfs's size word (| k_raw_block). The same bytes give the same result.
+  std::uint32_t compress(BlockBuffer& block, std::size_t size);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+  BlockBuffer spare_;
+  int level_;
+};
+
 class CompressorPool {
  public:
-  /// `threads` workers; `level` is zstd's.
+  /// Runs on one of the pool's threads with that thread's compressor; must not throw.
+  using Task = std::function<void(BlockCompressor&)>;
+
+  /// `threads` workers (at least one); `level` is zstd's.
   CompressorPool(unsigned threads, int level);
+  /// Ends the threads; tasks not yet begun are dropped, so whoever submits waits for its own first.
   ~CompressorPool();
   CompressorPool(const CompressorPool&) = delete;
   CompressorPool& operator=(const CompressorPool&) = delete;
 
-  unsigned threads() const noexcept;
-  // The author of the conversion completes this class.
+  unsigned threads() const noexcept { return static_cast<unsigned>(workers_.size()); }
+
+  /// Queues a task, first come first served. The queue is bounded by its users: each layer has few blocks in flight.
+  void submit(Task task);
+
+ private:
+  void work(BlockCompressor compressor);
+
+  std::mutex mutex_;
+  std::condition_variable has_work_;
+  std::deque<Task> tasks_;
+  bool is_closing_ = false;
+  std::vector<std::jthread> workers_;
 };
 
 }  // namespace mlctr::squashfs

@@ -24,7 +24,7 @@ enum class DirectoryOrigin {
 };
 
 struct Directory {
-  std::map<std::string, InodeIndex, std::less<>> children;  ///< names are bytes, any but '/' and NUL; never "." or ".."
+  std::map<std::string, InodeIndex, std::less<>> children{};  ///< names are bytes, any but '/' and NUL; never "." or ".."
   DirectoryOrigin origin = DirectoryOrigin::listed;
   bool is_opaque = false;  ///< hides what lower layers have here
 };
@@ -33,7 +33,7 @@ struct Directory {
 struct FileContent {
   std::uint64_t size_bytes = 0;
   std::uint64_t start = 0;                 ///< offset of the first data block; 0 where there is none
-  std::vector<std::uint32_t> block_words;  ///< stored size of each block, | k_raw_block where uncompressed; 0: a hole
+  std::vector<std::uint32_t> block_words{};  ///< stored size of each block, | k_raw_block where uncompressed; 0: a hole
   std::uint32_t fragment = k_no_fragment;  ///< index into the fragment table
   std::uint32_t fragment_offset = 0;       ///< of this file's tail inside the uncompressed fragment block
   std::uint64_t hole_bytes = 0;            ///< how much of the file is holes ("sparse" in the extended inode)

@@ -1,0 +1,190 @@
+#include "squashfs/tar_reader.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
+
+#include <cerrno>
+#include <exception>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include "squashfs/layer_error.hpp"
+
+namespace mlctr::squashfs {
+namespace {
+
+// libarchive converts pax names from UTF-8 to the locale's charset and normalises them on the way (NFD becomes NFC in a
+// UTF-8 locale). In "C" it can't convert anything beyond ASCII, warns and leaves the bytes, which is what we want.
+class CLocale {
+ public:
+  CLocale() : locale_(::newlocale(LC_ALL_MASK, "C", nullptr)) {
+    if (locale_ == nullptr) throw SysError("cannot set up the C locale");
+    previous_ = ::uselocale(locale_);
+  }
+  CLocale(const CLocale&) = delete;
+  CLocale& operator=(const CLocale&) = delete;
+  ~CLocale() {
+    ::uselocale(previous_);
+    ::freelocale(locale_);
+  }
+
+ private:
+  locale_t locale_;
+  locale_t previous_;
+};
+
+// What one entry's headers may take: long names, pax records, a sparse map. libarchive keeps a sparse map as two lists,
+// some 25 bytes of memory a byte read, and bounds neither.
+constexpr std::size_t k_max_header_bytes = 4u << 20;
+
+std::string_view or_empty(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
+TarEntry::Type type_of(archive_entry* entry, const std::string& path) {
+  if (archive_entry_hardlink(entry) != nullptr) return TarEntry::Type::hard_link;
+  switch (archive_entry_filetype(entry)) {
+    case AE_IFREG:
+      return TarEntry::Type::file;
+    case AE_IFLNK:
+      return TarEntry::Type::symlink;
+    case AE_IFDIR:
+      return TarEntry::Type::directory;
+    case AE_IFCHR:
+      return TarEntry::Type::character_device;
+    case AE_IFBLK:
+      return TarEntry::Type::block_device;
+    case AE_IFIFO:
+      return TarEntry::Type::fifo;
+    case AE_IFSOCK:
+      return TarEntry::Type::socket;
+    default:
+      throw LayerError(quote_name(path) + " is of a type that no file has");
+  }
+}
+
+}  // namespace
+
+struct TarReader::Archive {
+  CLocale locale;
+  Source source;
+  archive* handle = archive_read_new();
+  TarEntry entry;
+  bool is_open = false;
+  std::span<const std::byte> first_chunk;
+  std::exception_ptr source_failure;
+  bool is_in_headers = false;
+  std::size_t header_bytes = 0;
+
+  explicit Archive(Source bytes) : source(std::move(bytes)) {
+    if (handle == nullptr) throw std::bad_alloc();
+    archive_read_support_format_tar(handle);
+  }
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+  ~Archive() { archive_read_free(handle); }
+
+  // libarchive's callback; an exception must not pass through it.
+  static la_ssize_t read(archive* handle, void* self, const void** bytes);
+  std::span<const std::byte> read_chunk();
+  void check(int result);
+  void fill_entry(archive_entry* from);
+};
+
+la_ssize_t TarReader::Archive::read(archive* handle, void* self, const void** bytes) {
+  auto& archive = *static_cast<Archive*>(self);
+  try {
+    const std::span<const std::byte> chunk = archive.read_chunk();
+    *bytes = chunk.data();
+    return static_cast<la_ssize_t>(chunk.size());
+  } catch (...) {
+    archive.source_failure = std::current_exception();
+    archive_set_error(handle, EIO, "the source failed");
+    return ARCHIVE_FATAL;
+  }
+}
+
+std::span<const std::byte> TarReader::Archive::read_chunk() {
+  // The chunk before holds the start of the headers: this one exceeds the bound where whole chunks read since do.
+  if (is_in_headers && header_bytes > k_max_header_bytes) throw LayerError("the headers of one tar entry exceed 4 MiB");
+  const std::span<const std::byte> chunk = first_chunk.empty() ? source() : std::exchange(first_chunk, {});
+  if (is_in_headers) header_bytes += chunk.size();
+  return chunk;
+}
+
+void TarReader::Archive::check(int result) {
+  if (source_failure) std::rethrow_exception(source_failure);
+  if (result == ARCHIVE_OK) return;
+  // A name that "C" can't show is no fault. Any other warning means that headers were not understood.
+  const std::string_view text = or_empty(archive_error_string(handle));
+  const bool is_charset_warning =
+      result == ARCHIVE_WARN && archive_errno(handle) == EILSEQ && text.find("can't be converted from") != text.npos;
+  if (!is_charset_warning) throw LayerError("cannot read its tar: " + std::string(text.empty() ? "damaged" : text));
+}
+
+void TarReader::Archive::fill_entry(archive_entry* from) {
+  entry.path = or_empty(archive_entry_pathname(from));
+  entry.type = type_of(from, entry.path);
+  const bool is_hard_link = entry.type == TarEntry::Type::hard_link;
+  entry.link_target = or_empty(is_hard_link ? archive_entry_hardlink(from) : archive_entry_symlink(from));
+  const la_int64_t size = archive_entry_size(from);
+  if (size < 0) throw LayerError(quote_name(entry.path) + " has a negative size");
+  entry.size_bytes = static_cast<std::uint64_t>(size);
+  entry.permissions = static_cast<std::uint16_t>(archive_entry_perm(from) & 07777);
+  entry.uid = archive_entry_uid(from);
+  entry.gid = archive_entry_gid(from);
+  entry.mtime = archive_entry_mtime(from);
+  entry.device_major = archive_entry_rdevmajor(from);
+  entry.device_minor = archive_entry_rdevminor(from);
+
+  entry.xattrs.clear();
+  archive_entry_xattr_reset(from);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size_bytes = 0;
+  while (archive_entry_xattr_next(from, &name, &value, &size_bytes) == ARCHIVE_OK) {
+    entry.xattrs.emplace_back(name, std::string(static_cast<const char*>(value), size_bytes));
+  }
+}
+
+TarReader::TarReader(Source source) : archive_(std::make_unique<Archive>(std::move(source))) {}
+TarReader::~TarReader() = default;
+
+const TarEntry* TarReader::next() {
+  Archive& archive = *archive_;
+  if (!archive.is_open) {
+    // To libarchive nothing at all is no tar; to Docker and umoci it is an empty one.
+    archive.first_chunk = archive.source();
+    if (archive.first_chunk.empty()) return nullptr;
+    archive.check(archive_read_open(archive.handle, &archive, nullptr, &Archive::read, nullptr));
+    archive.is_open = true;
+  } else {
+    // Apart from the next header, so that what is skipped doesn't count as one.
+    const int skipped = archive_read_data_skip(archive.handle);
+    if (skipped != ARCHIVE_EOF) archive.check(skipped);
+  }
+  archive.is_in_headers = true;
+  archive.header_bytes = 0;
+  archive_entry* entry = nullptr;
+  const int result = archive_read_next_header(archive.handle, &entry);
+  archive.is_in_headers = false;
+  if (result == ARCHIVE_EOF && !archive.source_failure) return nullptr;
+  archive.check(result);
+  archive.fill_entry(entry);
+  return &archive.entry;
+}
+
+std::optional<TarData> TarReader::read_data() {
+  const void* bytes = nullptr;
+  std::size_t size = 0;
+  la_int64_t offset = 0;
+  const int result = archive_read_data_block(archive_->handle, &bytes, &size, &offset);
+  if (result == ARCHIVE_EOF && !archive_->source_failure) return std::nullopt;
+  archive_->check(result);
+  if (offset < 0) throw LayerError(quote_name(archive_->entry.path) + " has content at a negative offset");
+  return TarData{static_cast<std::uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}};
+}
+
+}  // namespace mlctr::squashfs
