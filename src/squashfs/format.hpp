@@ -8,6 +8,7 @@
 //   of it uncompressed but in the last block
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,9 @@ inline constexpr std::uint32_t k_listing_overhead = 3;  ///< a directory's size 
 inline constexpr std::size_t k_max_ids = 65536;
 inline constexpr std::size_t k_fragment_entry_bytes = 16;
 inline constexpr std::size_t k_xattr_id_bytes = 16;
+
+/// The low bits of a block's size word; k_raw_block (tree.hpp) is the only other one in use.
+inline constexpr std::uint32_t k_stored_size_mask = (1u << 24) - 1;
 
 enum class CompressorId : std::uint16_t { gzip = 1, lzma = 2, lzo = 3, xz = 4, lz4 = 5, zstd = 6 };
 
@@ -84,15 +88,13 @@ struct MetadataPosition {
   }
 };
 
+inline void put(Bytes& bytes, std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); }
+
 template <std::unsigned_integral T>
 void put(Bytes& bytes, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
-  }
-}
-
-inline void put(Bytes& bytes, std::span<const std::byte> more) {
-  bytes.insert(bytes.end(), more.begin(), more.end());
+  std::array<std::byte, sizeof(T)> little;
+  for (std::size_t i = 0; i < sizeof(T); ++i) little[i] = static_cast<std::byte>(value >> (8 * i));
+  put(bytes, std::span<const std::byte>(little));
 }
 
 /// The caller has checked that `bytes` holds a T at `offset`.

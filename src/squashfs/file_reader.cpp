@@ -1,0 +1,74 @@
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "squashfs/reader.hpp"
+
+namespace mlctr::squashfs {
+
+std::size_t Reader::decompress(std::uint64_t start, std::size_t stored_bytes, std::span<std::byte> into) const {
+  Bytes stored(stored_bytes);
+  image_.read(start, stored);
+  try {
+    return decompressor_.decompress(stored, into);
+  } catch (const Error& error) {
+    image_.refuse(error.message());
+  }
+}
+
+void Reader::read_block(std::uint64_t start, std::uint32_t word, std::span<std::byte> into) const {
+  const std::size_t size = word & k_stored_size_mask;
+  if (size == 0) {
+    std::ranges::fill(into, std::byte{0});
+    return;
+  }
+  const bool is_raw = (word & k_raw_block) != 0;
+  if (is_raw && size == into.size()) return image_.read(start, into);
+  if (is_raw || decompress(start, size, into) != into.size()) image_.refuse("a block has the wrong size");
+}
+
+Bytes Reader::read_fragment(std::uint32_t number) const {
+  const FragmentBlock block = fragment(number);
+  const std::size_t size = block.size_word & k_stored_size_mask;
+  // How much a fragment block holds is known only once it is decompressed.
+  Bytes content((block.size_word & k_raw_block) != 0 ? size : superblock_.block_bytes);
+  if ((block.size_word & k_raw_block) != 0) {
+    image_.read(block.start, content);
+  } else {
+    content.resize(decompress(block.start, size, content));
+  }
+  return content;
+}
+
+Bytes Reader::read_part(const FileContent& file, std::uint64_t number, std::uint64_t start) const {
+  const std::uint64_t begin = number * superblock_.block_bytes;
+  Bytes part(std::min<std::uint64_t>(file.size_bytes - begin, superblock_.block_bytes));
+  if (number < file.block_words.size()) {
+    read_block(start, file.block_words[number], part);
+    return part;
+  }
+  const Bytes fragment_block = read_fragment(file.fragment);
+  if (file.fragment_offset + part.size() > fragment_block.size()) {
+    image_.refuse("a file's tail lies outside of its fragment");
+  }
+  std::ranges::copy(std::span(fragment_block).subspan(file.fragment_offset, part.size()), part.begin());
+  return part;
+}
+
+std::size_t Reader::read_file(const FileContent& file, std::uint64_t offset, std::span<std::byte> into) const {
+  std::size_t done = 0;
+  std::uint64_t start = file.start;
+  std::uint64_t number = 0;
+  while (done < into.size() && offset + done < file.size_bytes) {
+    for (const std::uint64_t wanted = (offset + done) / superblock_.block_bytes; number < wanted; ++number) {
+      start += file.block_words[number] & k_stored_size_mask;
+    }
+    const Bytes part = read_part(file, number, start);
+    const auto rest = std::span(part).subspan((offset + done) % superblock_.block_bytes);
+    const std::size_t size = std::min(rest.size(), into.size() - done);
+    std::ranges::copy(rest.first(size), into.begin() + static_cast<std::ptrdiff_t>(done));
+    done += size;
+  }
+  return done;
+}
+
+}  // namespace mlctr::squashfs
