@@ -1,1 +1,65 @@
-int main() {}
+// The one place where errors end: each becomes one line, a hint and an exit code.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <clocale>
+#include <csignal>
+#include <new>
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/command_line.hpp"
+#include "cli/output.hpp"
+#include "cli/signals.hpp"
+#include "cli/terminal.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+constexpr int k_broken_pipe = 128 + SIGPIPE;  // what a program that does not ignore the signal ends with
+
+// A file of the store must never become descriptor 1, or what we print ends in it.
+void open_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) ::_exit(k_own_failure);
+  }
+}
+
+// Messages may quote what a registry or an image says.
+std::string safe(std::string_view text) {
+  return printable(text, 8192);
+}
+
+int report(const Error& error) {
+  say(fmt::format("error: {}", safe(error.message())));
+  if (!error.hint().empty()) write_to_terminal(STDERR_FILENO, fmt::format("hint: {}\n", safe(error.hint())));
+  return k_own_failure;
+}
+
+int run(int argc, char** argv) {
+  try {
+    return parse_command_line(argc, argv)();
+  } catch (const StoppedBySignal& stopped) {
+    say(stopped.hint().empty() ? stopped.message() : fmt::format("{}; {}", stopped.message(), stopped.hint()));
+    die_of_signal(stopped.signal_number());
+  } catch (const ReaderGone&) {
+    return k_broken_pipe;
+  } catch (const Error& error) {
+    return report(error);
+  } catch (const std::bad_alloc&) {
+    return report(Error("out of memory", "fewer pull.threads and pull.parallel_downloads need less"));
+  } catch (const std::exception& error) {
+    return report(Error(error.what()));
+  }
+}
+
+}  // namespace
+}  // namespace mlctr::cli
+
+int main(int argc, char** argv) {
+  mlctr::cli::open_standard_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an answer from write(2), not a death
+  std::setlocale(LC_CTYPE, "");   // the width of characters; nothing else may depend on the locale
+  return mlctr::cli::run(argc, argv);
+}

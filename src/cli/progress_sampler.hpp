@@ -33,7 +33,7 @@ struct ProgressSnapshot {
   std::size_t layers = 0;
   std::size_t layers_done = 0;  ///< reused ones included
   std::size_t layers_reused = 0;
-  ItemSnapshot total;  ///< of the layers that are not reused
+  ItemSnapshot total;  ///< of the layers this process fetches
 };
 
 class ProgressSampler {

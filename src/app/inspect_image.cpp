@@ -1,0 +1,124 @@
+#include "app/inspect_image.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/find_image.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "squashfs/file_content.hpp"
+#include "squashfs/tables.hpp"
+#include "store/store.hpp"
+
+namespace mlctr {
+namespace {
+
+// What an image's own files may be at most: like a manifest's and a config's limits, which bound what mlctr writes
+// there.
+constexpr std::uint64_t k_max_own_file_bytes = k_max_config_bytes;
+
+// The small files that mlctr puts into every image.
+class OwnFiles {
+ public:
+  explicit OwnFiles(const std::filesystem::path& squashfs)
+      : name_(squashfs), file_(open_file(squashfs, O_RDONLY)), tree_(squashfs::read_tree(file_.get(), squashfs)) {}
+
+  /// Empty where the image has none.
+  std::string read(std::string_view file_name) const {
+    const std::string path = fmt::format("/.mlctr/{}", file_name);
+    return squashfs::read_small_file(file_.get(), name_, tree_, path, k_max_own_file_bytes).value_or("");
+  }
+
+ private:
+  std::filesystem::path name_;
+  Fd file_;
+  squashfs::Tree tree_;
+};
+
+// A string at the top of a JSON object; empty where there is none: whoever wrote the file, inspecting must not fail.
+std::string text_at(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::optional<Provenance> parse_provenance(const std::string& body) {
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return std::nullopt;
+  return Provenance{.reference = text_at(json, "reference"),
+                    .manifest_digest = text_at(json, "manifest_digest"),
+                    .mlctr_version = text_at(json, "mlctr_version")};
+}
+
+std::vector<InspectedLayer> list_layers(const Manifest& manifest, const std::optional<ImageConfig>& config) {
+  std::vector<InspectedLayer> layers;
+  for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+    InspectedLayer layer{.digest = manifest.layers[i].digest,
+                         .blob_bytes = manifest.layers[i].size_bytes,
+                         .diff_id = std::nullopt,
+                         .cached = {}};
+    if (config && i < config->diff_ids.size()) layer.diff_id = config->diff_ids[i];
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+// Fills in what manifest and config say; both may be missing.
+void interpret(ImageInspection& image) {
+  if (!image.config_body.empty()) image.config = parse_image_config(image.config_body);
+  if (image.manifest_body.empty()) return;
+  const auto parsed = parse_manifest(image.manifest_body, "");
+  if (const auto* manifest = std::get_if<Manifest>(&parsed)) image.layers = list_layers(*manifest, image.config);
+}
+
+ImageInspection inspect_stored(const FoundImage& found) {
+  ImageInspection image;
+  if (found.record) {
+    image.reference = found.record->reference;
+    image.pulled_at = found.record->pulled_at;
+  }
+  image.manifest_digest = found.image.manifest_digest;
+  image.store = found.store;
+  image.squashfs = found.image.squashfs;
+  image.size_bytes = std::filesystem::file_size(found.image.squashfs);
+  image.manifest_body = read_file(found.image.manifest, k_max_manifest_bytes);
+  image.config_body = read_file(found.image.config, k_max_config_bytes);
+  image.provenance = parse_provenance(OwnFiles(found.image.squashfs).read("provenance.json"));
+  interpret(image);
+
+  const Store store(found.store, Store::Access::read_only);
+  for (InspectedLayer& layer : image.layers) {
+    if (layer.diff_id && store.has_layer(*layer.diff_id)) layer.cached = store.layer_path(*layer.diff_id);
+  }
+  return image;
+}
+
+ImageInspection inspect_file(const std::filesystem::path& path) {
+  const OwnFiles files(path);
+  ImageInspection image;
+  image.squashfs = path;
+  image.size_bytes = std::filesystem::file_size(path);
+  image.manifest_body = files.read("manifest.json");
+  image.config_body = files.read("config.json");
+  image.provenance = parse_provenance(files.read("provenance.json"));
+  if (!image.manifest_body.empty()) image.manifest_digest = Digest::of(image.manifest_body);
+  interpret(image);
+  return image;
+}
+
+}  // namespace
+
+ImageInspection inspect_image(const Configuration& configuration, std::string_view text) {
+  try {
+    if (const std::optional<FoundImage> found = find_image(configuration, text)) return inspect_stored(*found);
+    const ImageSource source = parse_image_source(text);
+    if (const auto* file = std::get_if<SquashfsSource>(&source)) return inspect_file(file->path);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cannot inspect {}", text));
+    throw;
+  }
+  return inspect_stored(require_image(configuration, text));  // throws: it says what to do
+}
+
+}  // namespace mlctr

@@ -1,0 +1,145 @@
+#include "cli/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "app/version.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/output.hpp"
+#include "cli/suggestion.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+// What other tools call it.
+struct Synonym {
+  std::string_view other, ours;
+};
+constexpr std::array<Synonym, 11> k_synonyms{{{"ls", "images"},
+                                              {"list", "images"},
+                                              {"import", "pull"},
+                                              {"download", "pull"},
+                                              {"remove", "rmi"},
+                                              {"delete", "rmi"},
+                                              {"prune", "gc"},
+                                              {"clean", "gc"},
+                                              {"df", "du"},
+                                              {"show", "inspect"},
+                                              {"save", "export"}}};
+
+std::vector<std::string> command_names(const CLI::App& program) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands_of(program)) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string nearest_command(std::string_view word, const CLI::App& program) {
+  for (const Synonym& synonym : k_synonyms) {
+    if (synonym.other == word) return std::string(synonym.ours);
+  }
+  return nearest(word, command_names(program));
+}
+
+// The command that the words up to the mistake had reached.
+const CLI::App& reached_command(const CLI::App& program) {
+  const std::vector<CLI::App*> parsed = program.get_subcommands();
+  return parsed.empty() ? program : *parsed.front();
+}
+
+[[noreturn]] void throw_usage_error(const CLI::ParseError& mistake, const CLI::App& program) {
+  const CLI::App& command = reached_command(program);
+  const std::string full_name = &command == &program ? "mlctr" : "mlctr " + command.get_name();
+  const std::string help = fmt::format("{} --help", full_name);
+  const std::vector<std::string> extras = program.remaining(true);
+  if (mistake.get_name() != "ExtrasError" || extras.empty()) {
+    throw UsageError(fmt::format("{}: {}", full_name, printable(mistake.what())), help);
+  }
+  const std::string& extra = extras.front();
+  const std::string meant = extra.starts_with("-") ? nearest(extra, option_names(command)) : "";
+  throw UsageError(fmt::format("{}: {}: {}", full_name,
+                               extra.starts_with("-") ? "no such option" : "one argument too many", printable(extra)),
+                   meant.empty() ? help : fmt::format("did you mean {}? See {}", meant, help));
+}
+
+}  // namespace
+
+std::vector<const CLI::App*> commands_of(const CLI::App& program) {
+  return program.get_subcommands([](const CLI::App*) { return true; });
+}
+
+void throw_unknown_command(std::string_view word, const CLI::App& program) {
+  const std::string meant = nearest_command(word, program);
+  throw UsageError(fmt::format("no such command: {}", printable(word)),
+                   meant.empty() ? "mlctr help lists the commands" : fmt::format("did you mean: mlctr {}", meant));
+}
+
+const CLI::App* find_command(const CLI::App& program, std::string_view name) {
+  for (const CLI::App* command : commands_of(program)) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<CLI::App> make_program(Action& chosen) {
+  auto program = std::make_unique<CLI::App>("", "mlctr");
+  program->require_subcommand(0, 1);
+  program->set_version_flag("--version", std::string("mlctr ") + k_version);
+  program->get_formatter()->column_width(28);
+  program->get_formatter()->label("REQUIRED", "");
+  program->get_formatter()->label("Positionals", "Arguments");
+  for (const auto add : {add_pull, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
+                         add_config, add_completion, add_help, add_version}) {
+    add(*program, chosen);
+  }
+  return program;
+}
+
+std::string program_help(const CLI::App& program) {
+  std::string text =
+      "  mlctr pull python:3.8                  an image from Docker Hub or any registry, as one squashfs file\n"
+      "  mlctr inspect python:3.8               what is in it, and where it lies\n"
+      "  mlctr export python:3.8 python.sqsh    a copy to take anywhere\n";
+  for (const char* group : {k_images_group, k_store_group, k_registry_group, k_mlctr_group}) {
+    text += fmt::format("\n{}\n", group);
+    for (const CLI::App* command : commands_of(program)) {
+      if (command->get_group() != group) continue;
+      text += fmt::format("  {:<12} {}\n", command->get_name(), command->get_description());
+    }
+  }
+  return text + "\nmlctr COMMAND --help tells more about a command. Exit code 125: mlctr itself failed.\n";
+}
+
+Action parse_command_line(int argc, const char* const* argv) {
+  Action chosen;
+  const std::unique_ptr<CLI::App> program = make_program(chosen);
+  if (argc > 1 && argv[1][0] != '-' && find_command(*program, argv[1]) == nullptr) {
+    throw_unknown_command(argv[1], *program);
+  }
+  try {
+    program->parse(argc, argv);
+  } catch (const CLI::CallForVersion& version) {
+    return [text = std::string(version.what())] { return print(text + "\n"), 0; };
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App& command = reached_command(*program);
+    const std::string text = &command == program.get() ? program_help(*program) : command.help("mlctr");
+    return [text] { return print(text), 0; };
+  } catch (const CLI::ParseError& mistake) {
+    throw_usage_error(mistake, *program);
+  }
+  if (!chosen) return [text = program_help(*program)] { return print(text), 0; };
+  return chosen;
+}
+
+}  // namespace mlctr::cli

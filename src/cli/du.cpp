@@ -1,0 +1,87 @@
+// mlctr du
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/disk_usage.hpp"
+#include "base/printable.hpp"
+#include "cli/commands.hpp"
+#include "cli/figures.hpp"
+#include "cli/output.hpp"
+#include "cli/table.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+std::string name_of(const ImageUsage& image) {
+  return image.references.empty() ? image.manifest_digest.short_hex() : printable(image.references.front(), 4096);
+}
+
+void print_tables(const DiskUsage& usage) {
+  if (!usage.images.empty()) {
+    Table images({{"IMAGE"}, {"SIZE", Align::right}, {"OWN LAYERS", Align::right}, {"SHARED LAYERS", Align::right}});
+    for (const ImageUsage& image : usage.images) {
+      images.add({name_of(image), format_bytes(image.image_bytes), format_bytes(image.unique_layer_bytes),
+                  format_bytes(image.shared_layer_bytes)});
+    }
+    print(images.text() + "\n");
+  }
+  Table sums({{"WHAT"}, {"SIZE", Align::right}, {""}});
+  const auto number = [](std::size_t count) { return count == 0 ? std::string() : fmt::format("{}", count); };
+  const std::string unused = usage.unused_layers_bytes == 0
+                                 ? ""
+                                 : fmt::format("; {} of no image here", format_bytes(usage.unused_layers_bytes));
+  sums.add({"images", format_bytes(usage.images_bytes), number(usage.images.size())});
+  sums.add({"layers", format_bytes(usage.layers_bytes), number(usage.layers) + unused});
+  sums.add({"unfinished pulls", format_bytes(usage.partial_bytes), ""});
+  sums.add({"containers", format_bytes(usage.containers_bytes), ""});
+  sums.add({"total", format_bytes(usage.total_bytes), fmt::format("{} free", format_bytes(usage.free_bytes))});
+  print(fmt::format("{}\n{}", sums.text(), printable(usage.store.string(), 4096)) + "\n");
+}
+
+nlohmann::ordered_json to_json(const DiskUsage& usage) {
+  nlohmann::ordered_json images = nlohmann::ordered_json::array();
+  for (const ImageUsage& image : usage.images) {
+    images.push_back({{"digest", image.manifest_digest.to_string()},
+                      {"references", image.references},
+                      {"size", image.image_bytes},
+                      {"own_layers", image.unique_layer_bytes},
+                      {"shared_layers", image.shared_layer_bytes}});
+  }
+  return {{"store", usage.store.string()},
+          {"total", usage.total_bytes},
+          {"free", usage.free_bytes},
+          {"images_total", usage.images_bytes},
+          {"layers_total", usage.layers_bytes},
+          {"layers_unused", usage.unused_layers_bytes},
+          {"layers_count", usage.layers},
+          {"unfinished_pulls", usage.partial_bytes},
+          {"containers", usage.containers_bytes},
+          {"images", images}};
+}
+
+int show(Format format) {
+  const DiskUsage usage = disk_usage(load_configuration());
+  warn_of(usage.broken);
+  if (format == Format::json)
+    print_json(to_json(usage));
+  else
+    print_tables(usage);
+  return 0;
+}
+
+}  // namespace
+
+void add_du(CLI::App& program, Action& chosen) {
+  auto format = std::make_shared<Format>(Format::text);
+  CLI::App* command = program.add_subcommand("du", "Show what takes how much space");
+  command->group(k_store_group);
+  command->add_flag_callback(
+      "--json", [format] { *format = Format::json; }, "One object");
+  command->footer(
+      "--json (bytes): store, total, free, images_total, layers_total, layers_unused, layers_count, unfinished_pulls,\n"
+      "        containers, images [digest, references, size, own_layers, shared_layers]\n");
+  command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
+}
+
+}  // namespace mlctr::cli

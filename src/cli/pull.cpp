@@ -1,0 +1,110 @@
+// mlctr pull
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "app/pull_image.hpp"
+#include "base/printable.hpp"
+#include "cli/commands.hpp"
+#include "cli/figures.hpp"
+#include "cli/output.hpp"
+#include "cli/progress_display.hpp"
+#include "cli/signals.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+struct PullOptions {
+  std::string reference;
+  std::string platform;
+  std::string policy = "always";
+  std::string output;
+  bool copies_squashfs = false;
+  Verbosity verbosity = Verbosity::normal;
+};
+
+PullPolicy parse_policy(const std::string& name) {
+  if (name == "missing") return PullPolicy::missing;
+  if (name == "always") return PullPolicy::always;
+  if (name == "newer") return PullPolicy::newer;
+  throw UsageError(fmt::format("no such pull policy: {}", printable(name)), "it is missing, newer or always");
+}
+
+PullRequest make_request(const PullOptions& options) {
+  PullRequest request{.source = parse_image_source(options.reference), .output = options.output};
+  if (!options.platform.empty()) request.platform = Platform::parse(options.platform);
+  request.policy = parse_policy(options.policy);
+  if (options.copies_squashfs) request.squashfs_copy = SquashfsCopy::into_store;
+  return request;
+}
+
+std::string how_it_was(const PullResult& result, std::chrono::duration<double> took) {
+  std::string text = format_bytes(result.image_bytes);
+  if (result.was_present) return text;
+  if (result.layers > 0) text += fmt::format(", {} layer{}", result.layers, result.layers == 1 ? "" : "s");
+  if (result.layers_reused > 0) text += fmt::format(", {} reused", result.layers_reused);
+  return text + ", " + format_duration(took);
+}
+
+// What there is now, and what to type next.
+std::string last_line(const PullResult& result, const PullOptions& options, std::chrono::duration<double> took) {
+  const std::string next = options.output.empty() ? result.reference : options.output;
+  std::string text = fmt::format("{} is {} ({})", printable(result.reference, 4096),
+                                 result.was_present ? "up to date" : "ready", how_it_was(result, took));
+  if (!options.output.empty()) text += fmt::format(" in {}", printable(options.output, 4096));
+  return fmt::format("{}. Try: mlctr inspect {}", text, printable(shell_word(next), 4096));
+}
+
+int pull(const PullOptions& options) {
+  const PullRequest request = make_request(options);
+  const Configuration configuration = load_configuration();
+  const auto started = std::chrono::steady_clock::now();
+  std::optional<PullResult> result;
+  run_stoppable(
+      [&](std::stop_token stop) {
+        ProgressBoard board;
+        const ProgressDisplay display(
+            board, {.action = "pull " + printable(options.reference), .verbosity = options.verbosity});
+        result = pull_image(request, configuration, board, std::move(stop));
+      },
+      "the next pull goes on from here");
+  if (options.verbosity == Verbosity::quiet) {
+    print(to_string(request.source) + "\n");
+  } else {
+    say(last_line(*result, options, std::chrono::steady_clock::now() - started));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_pull(CLI::App& program, Action& chosen) {
+  auto options = std::make_shared<PullOptions>();
+  CLI::App* command = program.add_subcommand("pull", "Take an image from a registry, or a file, into the store");
+  command->group(k_images_group);
+  command->add_option("REF", options->reference, "The image: python:3.8, nvcr.io#nvidia/pytorch:24.01-py3, oci:DIR …")
+      ->type_name("")
+      ->required();
+  command->add_option("--arch,--platform", options->platform, "For another machine: arm64, linux/arm/v7 …")
+      ->type_name("ARCH");
+  command->add_option("--output,-o", options->output, "Also write the image here")->type_name("FILE.sqsh");
+  command
+      ->add_option("--policy", options->policy,
+                   "If it is here already: \"missing\" asks nobody, \"newer\" asks the registry but does without it,\n"
+                   "\"always\" insists (default: newer)")
+      ->type_name("POLICY")
+      ->check(CLI::IsMember({"missing", "newer", "always"}));
+  command->add_flag_callback(
+      "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; },
+      "Only errors, and the reference on standard output");
+  command->add_flag("--copy", options->copies_squashfs, "Copy an existing .sqsh into the store, not only its path");
+  command->footer(
+      "Examples:\n"
+      "  mlctr pull python:3.8\n"
+      "  mlctr pull --output pytorch.sqsh nvcr.io/nvidia/pytorch:24.01-py3\n"
+      "  mlctr pull docker-archive:saved.tar\n"
+      "^C stops at once; the next pull goes on from there.\n");
+  command->final_callback([options, &chosen] { chosen = [options] { return pull(*options); }; });
+}
+
+}  // namespace mlctr::cli
