@@ -61,9 +61,13 @@ ReferenceText::Parts ReferenceText::split() const {
   std::size_t at = parts.name.rfind('@');
   if (at == std::string_view::npos) return parts;
   const std::string_view last = parts.name.substr(at + 1);
-  // Before the "@" of a user there is no "/" and no "#", so what follows must be a digest, or meant as one.
+  // Before the "@" of a user there is no "/" and no "#": then only a digest can follow.
   const bool ends_a_name = parts.name.substr(0, at).find_first_of("/#") != std::string_view::npos;
-  if (is_meant_as_digest(last) || ends_a_name || last.empty()) {
+  if (ends_a_name && !last.empty() && !is_meant_as_digest(last)) {
+    fail(last, "what follows the '@' is no digest",
+         "a digest is written @sha256:…; a password never belongs here, `mlctr login` keeps it");
+  }
+  if (ends_a_name || last.empty() || is_meant_as_digest(last)) {
     parts.digest = last;
     parts.name = parts.name.substr(0, at);
     at = parts.name.rfind('@');
