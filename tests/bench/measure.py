@@ -45,9 +45,14 @@ def measure(command, filesystem, env=None, cwd="/"):
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=env, cwd=cwd, start_new_session=True)
         killer = threading.Timer(LIMIT_SECONDS, lambda: os.killpg(child.pid, signal.SIGKILL))
         killer.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.monotonic() - began
-        killer.cancel()
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = time.monotonic() - began
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+        finally:
+            killer.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0, os.SEEK_END)
         errors.seek(max(0, errors.tell() - 2000))

@@ -9,6 +9,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -87,6 +88,10 @@ class Bench:
 
     def clean(self):
         # Files of subordinate ids: removed as root.
+        pause = self.work / "run/libpod/tmp/pause.pid"  # podman leaves a process that holds its user namespace
+        if pause.exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pause.read_text()), signal.SIGKILL)
         for mounted in reversed(re.findall(rf"^\S+ ({re.escape(str(self.work))}\S*) ", pathlib.Path("/proc/mounts").read_text(), re.M)):
             subprocess.run(["umount", "-l", mounted])
         if self.work.exists():
@@ -114,7 +119,7 @@ class Bench:
 
     def podman(self):
         return self.shell(
-            f"podman --root {self.work}/podman --runroot {self.work}/run/podman pull --quiet --cert-dir {self.tools} "
+            f"podman --storage-driver overlay --root {self.work}/podman --runroot {self.work}/run/podman pull --quiet --cert-dir {self.tools} "
             f"{self.registry.host}/bench/first:1"
         )
 
@@ -173,7 +178,6 @@ def measure_all(bench, names, runs):
             record(name, getattr(bench, name)())
             if name == "mlctr" and not series[name].failure:
                 record("second", bench.mlctr("second"))
-    bench.clean()
     return series
 
 
@@ -261,13 +265,17 @@ def main():
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("--only", default=",".join(TOOLS), help="comma-separated: " + ", ".join(TOOLS))
     options = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     data = prepare_image()
     figures = json.loads((data / "figures.json").read_text())
     with workplace(data) as directory:
         authority = Authority(directory / "authority")
         with DockerRegistry(data / "registry", authority.issue("registry")) as registry:
             bench = Bench(data, directory, registry, authority)
-            series = measure_all(bench, options.only.split(","), options.runs)
+            try:
+                series = measure_all(bench, options.only.split(","), options.runs)
+            finally:
+                bench.clean()
             ours = "mlctr" in series and series["mlctr"].costs
             stored = stored_bytes(bench) if ours else (0, 0)
             elsewhere = writes_elsewhere(bench) if ours else []

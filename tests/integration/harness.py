@@ -237,5 +237,10 @@ class PullTestCase(unittest.TestCase):
                 listing.get(path, {}).pop("mtime", None)
         self.assertEqual(sorted(set(expected) - set(found)), [], "missing from the image")
         self.assertEqual(sorted(set(found) - set(expected)), [], "only in the image")
-        wrong = {path: (expected[path], found[path]) for path in expected if expected[path] != found[path]}
-        self.assertEqual(wrong, {}, "expected, found")
+        wrong = [
+            f"{path} {field}: expected {expected[path].get(field)}, found {found[path].get(field)}"
+            for path in expected
+            for field in sorted(expected[path].keys() | found[path].keys())
+            if expected[path].get(field) != found[path].get(field)
+        ]
+        self.assertEqual(len(wrong), 0, "\n".join(wrong[:40]))
