@@ -2,10 +2,13 @@
 // wrong.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 
 namespace mlctr::squashfs {
 
@@ -21,8 +24,9 @@ class LayerLimitError : public Error {
   using Error::Error;
 };
 
-/// A name from a layer as it may appear in a message: quoted, bytes outside printable ASCII as \xNN, cut where it is
-/// long.
-std::string quote_name(std::string_view name);
+/// A name from a layer as it may appear in a message.
+inline std::string quote_name(std::string_view name) {
+  return fmt::format("'{}'", printable(name));
+}
 
 }  // namespace mlctr::squashfs

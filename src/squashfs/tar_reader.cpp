@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <locale.h>
 
+#include <array>
 #include <cerrno>
 #include <exception>
 #include <new>
@@ -39,12 +40,24 @@ class CLocale {
 // some 25 bytes of memory a byte read, and bounds neither.
 constexpr std::size_t k_max_header_bytes = 4u << 20;
 
+// A symlink named "." that goes before every archive. libarchive (3.6) loses the target of a link that has it in a pax
+// record only, as Go writes targets that are not ASCII, until it has seen one in a header.
+constexpr std::array<char, 512> make_first_header() {
+  std::array<char, 512> header{};
+  header[0] = '.';
+  header[156] = '2';
+  header[157] = '.';
+  int sum = 8 * ' ' + '.' + '2' + '.';
+  for (int i = 153; i >= 148; --i, sum /= 8) header[static_cast<std::size_t>(i)] = static_cast<char>('0' + sum % 8);
+  return header;
+}
+constexpr std::array<char, 512> k_first_header = make_first_header();
+
 std::string_view or_empty(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
-TarEntry::Type type_of(archive_entry* entry, const std::string& path) {
-  if (archive_entry_hardlink(entry) != nullptr) return TarEntry::Type::hard_link;
+TarEntry::Type type_of(archive_entry* entry) {
   switch (archive_entry_filetype(entry)) {
     case AE_IFREG:
       return TarEntry::Type::file;
@@ -61,7 +74,7 @@ TarEntry::Type type_of(archive_entry* entry, const std::string& path) {
     case AE_IFSOCK:
       return TarEntry::Type::socket;
     default:
-      throw LayerError(quote_name(path) + " is of a type that no file has");
+      throw LayerError(quote_name(or_empty(archive_entry_pathname(entry))) + " is of a type that no file has");
   }
 }
 
@@ -73,7 +86,7 @@ struct TarReader::Archive {
   archive* handle = archive_read_new();
   TarEntry entry;
   bool is_open = false;
-  std::span<const std::byte> first_chunk;
+  bool is_primed = false;  // k_first_header was read
   std::exception_ptr source_failure;
   bool is_in_headers = false;
   std::size_t header_bytes = 0;
@@ -90,6 +103,7 @@ struct TarReader::Archive {
   static la_ssize_t read(archive* handle, void* self, const void** bytes);
   std::span<const std::byte> read_chunk();
   void check(int result);
+  archive_entry* next_header();
   void fill_entry(archive_entry* from);
 };
 
@@ -109,7 +123,8 @@ la_ssize_t TarReader::Archive::read(archive* handle, void* self, const void** by
 std::span<const std::byte> TarReader::Archive::read_chunk() {
   // The chunk before holds the start of the headers: this one exceeds the bound where whole chunks read since do.
   if (is_in_headers && header_bytes > k_max_header_bytes) throw LayerError("the headers of one tar entry exceed 4 MiB");
-  const std::span<const std::byte> chunk = first_chunk.empty() ? source() : std::exchange(first_chunk, {});
+  const std::span<const std::byte> chunk =
+      std::exchange(is_primed, true) ? source() : std::as_bytes(std::span(k_first_header));
   if (is_in_headers) header_bytes += chunk.size();
   return chunk;
 }
@@ -126,8 +141,8 @@ void TarReader::Archive::check(int result) {
 
 void TarReader::Archive::fill_entry(archive_entry* from) {
   entry.path = or_empty(archive_entry_pathname(from));
-  entry.type = type_of(from, entry.path);
-  const bool is_hard_link = entry.type == TarEntry::Type::hard_link;
+  const bool is_hard_link = archive_entry_hardlink(from) != nullptr;
+  entry.type = is_hard_link ? TarEntry::Type::hard_link : type_of(from);
   entry.link_target = or_empty(is_hard_link ? archive_entry_hardlink(from) : archive_entry_symlink(from));
   const la_int64_t size = archive_entry_size(from);
   if (size < 0) throw LayerError(quote_name(entry.path) + " has a negative size");
@@ -155,25 +170,30 @@ TarReader::~TarReader() = default;
 const TarEntry* TarReader::next() {
   Archive& archive = *archive_;
   if (!archive.is_open) {
-    // To libarchive nothing at all is no tar; to Docker and umoci it is an empty one.
-    archive.first_chunk = archive.source();
-    if (archive.first_chunk.empty()) return nullptr;
     archive.check(archive_read_open(archive.handle, &archive, nullptr, &Archive::read, nullptr));
     archive.is_open = true;
-  } else {
-    // Apart from the next header, so that what is skipped doesn't count as one.
-    const int skipped = archive_read_data_skip(archive.handle);
-    if (skipped != ARCHIVE_EOF) archive.check(skipped);
+    if (archive.next_header() == nullptr) throw LayerError("cannot read its tar");
   }
-  archive.is_in_headers = true;
-  archive.header_bytes = 0;
-  archive_entry* entry = nullptr;
-  const int result = archive_read_next_header(archive.handle, &entry);
-  archive.is_in_headers = false;
-  if (result == ARCHIVE_EOF && !archive.source_failure) return nullptr;
-  archive.check(result);
+  // Apart from the next header, so that what is skipped doesn't count as one.
+  const int skipped = archive_read_data_skip(archive.handle);
+  if (skipped != ARCHIVE_EOF) archive.check(skipped);
+  archive_entry* const entry = archive.next_header();
+  if (entry == nullptr) return nullptr;
   archive.fill_entry(entry);
   return &archive.entry;
+}
+
+// Null at the end of the archive.
+archive_entry* TarReader::Archive::next_header() {
+  is_in_headers = true;
+  header_bytes = 0;
+  archive_clear_error(handle);  // check() must not judge by an earlier warning's text
+  archive_entry* header = nullptr;
+  const int result = archive_read_next_header(handle, &header);
+  is_in_headers = false;
+  if (result == ARCHIVE_EOF && !source_failure) return nullptr;
+  check(result);
+  return header;
 }
 
 std::optional<TarData> TarReader::read_data() {

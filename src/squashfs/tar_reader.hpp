@@ -17,15 +17,15 @@ namespace mlctr::squashfs {
 struct TarEntry {
   enum class Type { file, hard_link, symlink, directory, character_device, block_device, fifo, socket };
 
-  std::string path;
+  std::string path{};
   Type type = Type::file;
-  std::string link_target;       ///< of hard links and symlinks
+  std::string link_target{};     ///< of hard links and symlinks
   std::uint64_t size_bytes = 0;  ///< of the content, holes included; a hard link may have one too (pax)
   std::uint16_t permissions = 0;
   std::int64_t uid = 0, gid = 0;
   std::int64_t mtime = 0;
   std::uint64_t device_major = 0, device_minor = 0;
-  XattrSet xattrs;  ///< unsorted; of one name's several values the last comes first
+  XattrSet xattrs{};  ///< unsorted; of one name's several values the last comes first
 };
 
 /// A piece of a content: what no piece covers is a hole. Valid until the next call.
