@@ -60,7 +60,7 @@ TEST_CASE("a lone name is Docker Hub's library, without a tag the latest") {
 }
 
 TEST_CASE("Docker Hub has one name") {
-  for (const char* text :
+  for (const std::string text :
        {"python", "library/python", "docker.io/python", "docker.io/library/python", "index.docker.io/python",
         "registry-1.docker.io/library/python", "docker://python", "docker://docker.io#python", "Docker.IO/python"}) {
     CAPTURE(text);
@@ -242,8 +242,9 @@ TEST_CASE("the right form is suggested") {
 }
 
 TEST_CASE("a password typed into a reference is not repeated") {
-  for (const char* text : {"me:s3cret@r.example/a", "docker://me:s3cret@r.example#a", "https://me:s3cret@r.example/a",
-                           "me:s3/cret@R.example/A", "me:s3cret@r.example/a@sha256:ff", "me:s3cret@a@b@r.example/A"}) {
+  for (const std::string text :
+       {"me:s3cret@r.example/a", "docker://me:s3cret@r.example#a", "https://me:s3cret@r.example/a",
+        "me:s3/cret@R.example/A", "me:s3cret@r.example/a@sha256:ff", "me:s3cret@a@b@r.example/A"}) {
     CAPTURE(text);
     const Thrown thrown = refusal(text);
     CAPTURE(thrown.message);

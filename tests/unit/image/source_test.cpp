@@ -8,7 +8,7 @@ using mlctr::test::contains;
 using mlctr::test::thrown_by;
 
 TEST_CASE("files are told from names by the text alone") {
-  for (const char* text :
+  for (const std::string text :
        {"cont.sqsh", "dir/cont.squashfs", "x.sif", "/images/python", "./python", "../python:3.8", "/a b"}) {
     CAPTURE(text);
     const ImageSource source = parse_image_source(text);
@@ -44,7 +44,7 @@ TEST_CASE("a source that names nothing is refused with the form") {
 }
 
 TEST_CASE("a source is printed so that it can be typed again") {
-  for (const char* text :
+  for (const std::string text :
        {"python:3.8", "me@ghcr.io/owner/name:1", "oci:/d/l:v1", "oci:l", "oci-archive:a.tar",
         "docker-archive:a.tar:x:1", "/images/python", "docker://oci:latest", "docker://r.example/a:x.sqsh"}) {
     CAPTURE(text);
