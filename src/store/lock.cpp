@@ -51,7 +51,7 @@ class Patience {
     std::unique_lock lock(mutex_);
     woken_.wait_for(lock, stop, pause_, [&] { return stop.stop_requested(); });
     if (stop.stop_requested()) throw Cancelled();
-    pause_ = std::min<std::chrono::milliseconds>(pause_ * 2, std::chrono::seconds(1));
+    pause_ = std::min<std::chrono::milliseconds>(pause_ * 3 / 2, std::chrono::milliseconds(500));
   }
 
  private:

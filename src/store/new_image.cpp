@@ -15,12 +15,19 @@ namespace mlctr {
 namespace {
 
 // Images never change once in the store; modes that say so keep accidents away.
-constexpr mode_t k_read_only = S_IRUSR | S_IRGRP | S_IROTH;
+void seal(int fd, const std::filesystem::path& path) {
+  share_with_group(fd, path.parent_path());
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) throw SysError("cannot stat " + path.string());
+  if (::fchmod(fd, status.st_mode & (S_IRUSR | S_IRGRP | S_IROTH)) != 0)
+    throw SysError("cannot chmod " + path.string());
+  sync_file(fd, path.string());
+}
 
-void write_whole_file(const std::filesystem::path& path, std::string_view content) {
-  const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL, k_read_only);
+void write_sealed_file(const std::filesystem::path& path, std::string_view content) {
+  const Fd fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
   write_all(fd.get(), std::as_bytes(std::span(content)), path.string());
-  sync_file(fd.get(), path.string());
+  seal(fd.get(), path);
 }
 
 bool is_occupied(int errno_value) {
@@ -73,14 +80,9 @@ void NewImage::record_existing(const std::filesystem::path& squashfs) {
 }
 
 void NewImage::commit(std::string_view manifest_bytes, std::string_view config_bytes) {
-  write_whole_file(directory_ / "manifest.json", manifest_bytes);
-  write_whole_file(directory_ / "config.json", config_bytes);
-  if (file_) {
-    struct stat status {};
-    if (::fstat(file_.get(), &status) != 0) throw SysError("cannot stat " + path().string());
-    if (::fchmod(file_.get(), status.st_mode & k_read_only) != 0) throw SysError("cannot chmod " + path().string());
-    sync_file(file_.get(), path().string());
-  }
+  write_sealed_file(directory_ / "manifest.json", manifest_bytes);
+  write_sealed_file(directory_ / "config.json", config_bytes);
+  if (file_) seal(file_.get(), path());
   sync_directory(directory_);
   move_into_place();
   sync_directory(final_directory_.parent_path());

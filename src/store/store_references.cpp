@@ -104,11 +104,16 @@ std::vector<ReferenceRecord> Store::references() const {
 bool Store::remove_reference(const std::string& canonical) {
   const std::filesystem::path base = root_ / "references";
   const std::filesystem::path relative = reference_path(canonical);
-  if (::unlink((base / relative).c_str()) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return false;
-    throw SysError("cannot remove " + (base / relative).string());
+  const std::filesystem::path file = base / relative;
+  // Opened before: once the file is gone, another process may clear its directory away.
+  const Fd directory(::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory && (errno == ENOENT || errno == ENOTDIR)) return false;
+  if (!directory) throw SysError("cannot open " + file.parent_path().string());
+  if (::unlinkat(directory.get(), file.filename().c_str(), 0) != 0) {
+    if (errno == ENOENT) return false;
+    throw SysError("cannot remove " + file.string());
   }
-  sync_directory((base / relative).parent_path());
+  [[maybe_unused]] const int ignored = ::fsync(directory.get());  // a name that comes back after a crash harms nobody
   // Up to the first directory that still has something in it.
   for (auto parent = relative.parent_path(); !parent.empty() && ::rmdir((base / parent).c_str()) == 0;) {
     parent = parent.parent_path();
