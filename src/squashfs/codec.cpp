@@ -10,8 +10,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-// Metadata is a small part of an image and compressed once: size matters more than speed.
-constexpr int k_metadata_level = 15;
+constexpr int k_small_level = 15;
 
 struct ZstdFree {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
@@ -26,10 +25,10 @@ struct SquashfsFree {
 
 }  // namespace
 
-Bytes compress_metadata(std::span<const std::byte> payload) {
+Bytes compress_zstd(std::span<const std::byte> payload) {
   Bytes out(ZSTD_compressBound(payload.size()));
-  const std::size_t size = ZSTD_compress(out.data(), out.size(), payload.data(), payload.size(), k_metadata_level);
-  if (ZSTD_isError(size)) throw Error(fmt::format("cannot compress metadata: {}", ZSTD_getErrorName(size)));
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), payload.data(), payload.size(), k_small_level);
+  if (ZSTD_isError(size)) throw Error(fmt::format("cannot compress a block: {}", ZSTD_getErrorName(size)));
   out.resize(size);
   return out;
 }

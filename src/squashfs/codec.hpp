@@ -11,8 +11,8 @@
 
 namespace mlctr::squashfs {
 
-/// One zstd frame, for metadata.
-Bytes compress_metadata(std::span<const std::byte> payload);
+/// One zstd frame, small rather than fast to make: for metadata and what little is added to an image.
+Bytes compress_zstd(std::span<const std::byte> payload);
 
 /// Thread-safe: each call borrows a context of its own, made when all others are in use.
 class Decompressor {

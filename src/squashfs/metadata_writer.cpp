@@ -21,7 +21,7 @@ void MetadataWriter::append(std::span<const std::byte> record) {
 
 void MetadataWriter::close_block() {
   Bytes compressed;
-  if (compression_ == MetadataCompression::zstd) compressed = compress_metadata(payload_);
+  if (compression_ == MetadataCompression::zstd) compressed = compress_zstd(payload_);
   const bool is_raw = compressed.empty() || compressed.size() >= payload_.size();
   const Bytes& stored = is_raw ? payload_ : compressed;
   put(blocks_, static_cast<std::uint16_t>(stored.size() | (is_raw ? k_raw_metadata : 0)));

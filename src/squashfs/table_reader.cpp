@@ -10,7 +10,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-// Enough for all metadata of an image with some 500,000 files.
+// Enough for the metadata that a walk in any order keeps coming back to.
 constexpr std::size_t k_cached_blocks = 8192;
 
 // How much the tables may say, compared with the bytes they take: compressed metadata and lists that share bytes would
@@ -183,7 +183,10 @@ class TreeReader {
 }  // namespace
 
 Tree read_tree(int file, const std::filesystem::path& name, std::uint64_t offset) {
-  const Reader reader(file, name, offset, k_cached_blocks);
+  return read_tree(Reader(file, name, offset, k_cached_blocks));
+}
+
+Tree read_tree(const Reader& reader) {
   return TreeReader(reader).read();
 }
 

@@ -9,6 +9,8 @@
 
 namespace mlctr::squashfs {
 
+class Reader;
+
 /// Where data may begin: the superblock's 96 bytes rounded up to a page, so that a merge can share extents (reflink).
 inline constexpr std::uint64_t k_data_start = 4096;
 
@@ -28,5 +30,6 @@ std::uint64_t write_tables(const Tree& tree, int output, std::uint64_t tables_st
 /// Throws Error "FILE is not a whole squashfs image: …". Layer-file marks (Whiteout, LowerLink, opaque, implied) are
 /// decoded.
 Tree read_tree(int file, const std::filesystem::path& name, std::uint64_t offset = 0);
+Tree read_tree(const Reader& reader);
 
 }  // namespace mlctr::squashfs

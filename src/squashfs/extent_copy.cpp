@@ -1,0 +1,86 @@
+#include "squashfs/extent_copy.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace mlctr::squashfs {
+namespace {
+
+constexpr std::uint64_t k_piece_bytes = 64u << 20;
+constexpr unsigned k_max_threads = 4;  // more only wait for the same memory or disk
+
+struct Piece {
+  const ExtentSource* source;
+  Extent extent;
+};
+
+std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
+  std::vector<Piece> pieces;
+  for (const ExtentSource& source : sources) {
+    for (const Extent& extent : source.extents) {
+      for (std::uint64_t done = 0; done < extent.size; done += k_piece_bytes) {
+        const std::uint64_t size = std::min(k_piece_bytes, extent.size - done);
+        pieces.push_back({&source, {extent.from + done, size, extent.to + done}});
+      }
+    }
+  }
+  return pieces;
+}
+
+class Copier {
+ public:
+  Copier(std::vector<Piece> pieces, int output, std::stop_token stop, ProgressItem* progress)
+      : pieces_(std::move(pieces)), output_(output), stop_(std::move(stop)), progress_(progress) {}
+
+  void run() {
+    const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, k_max_threads);
+    {
+      std::vector<std::jthread> others;
+      for (std::size_t i = 1; i < std::min<std::size_t>(threads, pieces_.size()); ++i) {
+        others.emplace_back([this] { work(); });
+      }
+      work();
+    }
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void work() noexcept {
+    try {
+      for (std::size_t i = next_++; i < pieces_.size(); i = next_++) copy(pieces_[i]);
+    } catch (...) {
+      next_ = pieces_.size();
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+
+  void copy(const Piece& piece) {
+    if (stop_.stop_requested()) throw Cancelled();
+    copy_range(piece.source->file, piece.extent.from, output_, piece.extent.to, piece.extent.size,
+               "the image from " + piece.source->name.string());
+    if (progress_ != nullptr) progress_->converted_bytes += piece.extent.size;
+  }
+
+  std::vector<Piece> pieces_;
+  int output_;
+  std::stop_token stop_;
+  ProgressItem* progress_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void copy_extents(const std::vector<ExtentSource>& sources, int output, std::stop_token stop, ProgressItem* progress) {
+  Copier(cut(sources), output, std::move(stop), progress).run();
+}
+
+}  // namespace mlctr::squashfs

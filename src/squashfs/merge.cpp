@@ -1,0 +1,160 @@
+#include "squashfs/merge.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/file.hpp"
+#include "squashfs/codec.hpp"
+#include "squashfs/extent_copy.hpp"
+#include "squashfs/extent_plan.hpp"
+#include "squashfs/merge_tree.hpp"
+#include "squashfs/reader.hpp"
+#include "squashfs/tables.hpp"
+#include "squashfs/walk_order.hpp"
+
+namespace mlctr::squashfs {
+namespace {
+
+struct LayerFile {
+  std::filesystem::path path;
+  Fd file;
+  std::vector<FragmentBlock> fragments;
+  ExtentPlan plan;
+  std::map<std::uint32_t, std::uint32_t> kept_fragments;  // number in the layer -> in the image
+};
+
+std::uint64_t stored_bytes(const FileContent& file) {
+  std::uint64_t bytes = 0;
+  for (const std::uint32_t word : file.block_words) bytes += word & k_stored_size_mask;
+  return bytes;
+}
+
+class Merge {
+ public:
+  explicit Merge(const std::vector<std::filesystem::path>& layers) {
+    for (const std::filesystem::path& path : layers) apply(path);
+  }
+
+  void add(const std::vector<AddedFile>& added) {
+    for (const AddedFile& file : added) merged_.put(file.path, {.kind = store(file.content), .permissions = 0644});
+  }
+
+  void write(int output, std::stop_token stop, ProgressItem* progress) {
+    find_needed();
+    const std::uint64_t added_start = place_extents();
+    move_files(added_start);
+    std::vector<ExtentSource> sources;
+    for (const LayerFile& layer : layers_) sources.push_back({layer.file.get(), layer.path, layer.plan.extents()});
+    copy_extents(sources, output, stop, progress);
+    write_all_at(output, added_bytes_, added_start, "the image");
+    if (stop.stop_requested()) throw Cancelled();
+    write_tables(merged_.tree(), output, added_start + added_bytes_.size());
+  }
+
+ private:
+  void apply(const std::filesystem::path& path) {
+    LayerFile& layer = layers_.emplace_back(LayerFile{.path = path, .file = open_file(path, O_RDONLY)});
+    const Reader reader(layer.file.get(), path);
+    if (reader.superblock().block_bytes != k_block_bytes || reader.superblock().compressor != CompressorId::zstd) {
+      throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
+                              path.string(), k_block_bytes));
+    }
+    Tree tree = read_tree(reader);
+    layer.fragments = std::move(tree.fragments);
+    try {
+      merged_.apply(std::move(tree));
+    } catch (Error& error) {
+      error.add_context(fmt::format("cannot merge {}", path.string()));
+      throw;
+    }
+  }
+
+  // Blocks at the end of the image, each compressed where that pays. Its start counts from the first of them until
+  // move_files() knows where that is.
+  FileContent store(std::string_view content) {
+    FileContent file{.size_bytes = content.size(), .start = added_bytes_.size()};
+    for (auto rest = std::as_bytes(std::span(content)); !rest.empty();) {
+      const auto block = rest.first(std::min<std::size_t>(rest.size(), k_block_bytes));
+      const Bytes compressed = compress_zstd(block);
+      const bool is_smaller = compressed.size() < block.size();
+      put(added_bytes_, is_smaller ? std::span<const std::byte>(compressed) : block);
+      file.block_words.push_back(
+          static_cast<std::uint32_t>(is_smaller ? compressed.size() : block.size() | k_raw_block));
+      rest = rest.subspan(block.size());
+    }
+    return file;
+  }
+
+  // Calls `action` with each regular file that has a name in the image, and its layer (k_no_layer: added).
+  template <class Action>
+  void each_live_file(Action action) {
+    for (InodeIndex i = 0; i < merged_.tree().inodes.size(); ++i) {
+      auto* file = std::get_if<FileContent>(&merged_.tree().inodes[i].kind);
+      if (file != nullptr && order_.numbers[i] != 0) action(*file, merged_.layer_of(i));
+    }
+  }
+
+  void find_needed() {
+    order_ = walk_order(merged_.tree());
+    each_live_file([&](const FileContent& file, std::uint32_t number) {
+      if (number == k_no_layer) return;
+      LayerFile& layer = layers_[number];
+      layer.plan.need(file.start, stored_bytes(file));
+      if (file.fragment != k_no_fragment) layer.kept_fragments.emplace(file.fragment, 0);
+    });
+    for (LayerFile& layer : layers_) {
+      for (const auto& [number, unused] : layer.kept_fragments) {
+        const FragmentBlock& block = layer.fragments[number];
+        layer.plan.need(block.start, block.size_word & k_stored_size_mask);
+      }
+    }
+  }
+
+  // Returns where the added files' blocks go.
+  std::uint64_t place_extents() {
+    std::uint64_t at = k_data_start;
+    for (LayerFile& layer : layers_) {
+      at = layer.plan.place(at);
+      for (auto& [number, in_image] : layer.kept_fragments) {
+        const FragmentBlock& block = layer.fragments[number];
+        in_image = static_cast<std::uint32_t>(merged_.tree().fragments.size());
+        merged_.tree().fragments.push_back({layer.plan.moved(block.start), block.size_word});
+      }
+    }
+    return at;
+  }
+
+  void move_files(std::uint64_t added_start) {
+    each_live_file([&](FileContent& file, std::uint32_t number) {
+      const bool has_blocks = stored_bytes(file) > 0;
+      if (number == k_no_layer) {
+        file.start += added_start;
+      } else {
+        const LayerFile& layer = layers_[number];
+        file.start = has_blocks ? layer.plan.moved(file.start) : 0;
+        if (file.fragment != k_no_fragment) file.fragment = layer.kept_fragments.at(file.fragment);
+      }
+    });
+  }
+
+  std::vector<LayerFile> layers_;
+  MergedTree merged_;
+  Bytes added_bytes_;
+  WalkOrder order_;
+};
+
+}  // namespace
+
+void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
+                  std::stop_token stop, ProgressItem* progress) {
+  Merge merge(layers);
+  merge.add(added);
+  merge.write(output, stop, progress);
+}
+
+}  // namespace mlctr::squashfs
