@@ -19,7 +19,7 @@ struct PullOptions {
   std::string platform;
   std::string policy = "always";
   std::string output;
-  bool copies_squashfs = false;
+  SquashfsCopy squashfs_copy = SquashfsCopy::record_path;
   Verbosity verbosity = Verbosity::normal;
 };
 
@@ -34,7 +34,7 @@ PullRequest make_request(const PullOptions& options) {
   PullRequest request{.source = parse_image_source(options.reference), .output = options.output};
   if (!options.platform.empty()) request.platform = Platform::parse(options.platform);
   request.policy = parse_policy(options.policy);
-  if (options.copies_squashfs) request.squashfs_copy = SquashfsCopy::into_store;
+  request.squashfs_copy = options.squashfs_copy;
   return request;
 }
 
@@ -91,13 +91,15 @@ void add_pull(CLI::App& program, Action& chosen) {
   command
       ->add_option("--policy", options->policy,
                    "If it is here already: \"missing\" asks nobody, \"newer\" asks the registry but does without it,\n"
-                   "\"always\" insists (default: newer)")
+                   "\"always\" insists (default: always)")
       ->type_name("POLICY")
       ->check(CLI::IsMember({"missing", "newer", "always"}));
   command->add_flag_callback(
       "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; },
       "Only errors, and the reference on standard output");
-  command->add_flag("--copy", options->copies_squashfs, "Copy an existing .sqsh into the store, not only its path");
+  command->add_flag_callback(
+      "--copy", [options] { options->squashfs_copy = SquashfsCopy::into_store; },
+      "Copy an existing .sqsh into the store, not only its path");
   command->footer(
       "Examples:\n"
       "  mlctr pull python:3.8\n"
