@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "registry/server_message.hpp"
+#include "base/printable.hpp"
 #include "registry/tag_list.hpp"
 
 namespace mlctr {

@@ -24,13 +24,17 @@ PlaceSettings normalized(PlaceSettings settings) {
   return settings;
 }
 
+// `mlctr login` asks for no repository, and so for no scope: the token server then only says who we are.
+std::string scope_of(const std::string& repository) {
+  return repository.empty() ? std::string() : fmt::format("repository:{}:pull", repository);
+}
+
 }  // namespace
 
 Place::Place(Transport& transport, PlaceSettings settings)
     : transport_(transport),
       settings_(normalized(std::move(settings))),
-      sign_in_(transport,
-               {settings_.login_name, fmt::format("repository:{}:pull", settings_.repository), settings_.credential}) {}
+      sign_in_(transport, {settings_.login_name, scope_of(settings_.repository), settings_.credential}) {}
 
 Url Place::url(std::string_view path, std::stop_token stop) {
   return origin(stop).resolve(fmt::format("{}/v2/{}/{}", settings_.endpoint.path_prefix, settings_.repository, path));

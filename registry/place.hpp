@@ -23,7 +23,7 @@ struct Endpoint {
 
 struct PlaceSettings {
   Endpoint endpoint;
-  std::string repository;  ///< "library/python"
+  std::string repository;  ///< "library/python"; empty: none, only to sign in
   std::string login_name;  ///< what `mlctr login` takes for it
   std::optional<Credential> credential;
   std::optional<unsigned> max_attempts;  ///< of a mirror: fewer, there is another place to go

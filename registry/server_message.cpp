@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -42,13 +44,6 @@ std::string without_long_words(std::string_view text) {
 }
 
 }  // namespace
-
-std::string printable(std::string_view text, std::size_t max_bytes) {
-  std::string cut(text.substr(0, max_bytes));
-  std::replace_if(
-      cut.begin(), cut.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
-  return cut;
-}
 
 std::string server_message(std::string_view body) {
   if (body.size() > k_max_error_body_bytes) return {};

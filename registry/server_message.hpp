@@ -7,10 +7,7 @@
 namespace mlctr {
 
 /// The message of a JSON error body (OCI's errors[].message, OAuth2's error_description, Docker Hub's details); empty
-/// where there is none. Printable ASCII and at most 200 characters; words as long as tokens are left out.
+/// where there is none. Printable and at most 200 characters; words as long as tokens are left out.
 std::string server_message(std::string_view body);
-
-/// `text` cut to `max_bytes`, everything but printable ASCII replaced by "?".
-std::string printable(std::string_view text, std::size_t max_bytes);
 
 }  // namespace mlctr

@@ -84,11 +84,8 @@ Url Url::resolve(std::string_view location) const {
 }
 
 Url Url::with_query(std::string_view name, std::string_view value) const {
-  const UrlHandle url = new_handle();
-  set_url(url, text_, 0);
-  const std::string pair = fmt::format("{}={}", name, percent_encode(value));
-  if (curl_url_set(url.get(), CURLUPART_QUERY, pair.c_str(), CURLU_APPENDQUERY) != CURLUE_OK) refuse("it is too long");
-  return parse(part_of(url, CURLUPART_URL));
+  const char separator = text_.find('?') == std::string::npos ? '?' : '&';
+  return parse(fmt::format("{}{}{}={}", text_, separator, name, percent_encode(value)));
 }
 
 std::string Url::host_and_port() const {

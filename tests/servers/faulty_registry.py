@@ -20,7 +20,7 @@ through the control endpoint, which takes no authentication and is never logged:
     POST /_control/clear                       forgets all faults
     POST /_control/settings                    {"auth": …, "realm": …, "token_seconds": …, …}: as on the command line
     POST /_control/expire-tokens               every token given so far is refused from now on
-    GET  /_control/log                         the requests so far, JSON lines as in --log
+    GET  /_control/log                         the requests so far, JSON lines as in --log; waits a second for those under way
 
 Authentication: `basic` takes --user/--password; `bearer` sends clients to /token, which gives tokens by GET (anonymous, or
 Basic) and by POST (grant_type=refresh_token; 405 with --no-post). A token is refused after --token-seconds, or once it was
@@ -37,7 +37,7 @@ for ever), "skip": N (let the first N matching requests pass)} and, by its kind:
     wrong       "at": N               inverts the byte of the blob at offset N
     oversized   "bytes": N            appends N bytes; "declared": true puts them into Content-Length too
     short       "bytes": N            leaves off the last N bytes, Content-Length too
-    no-range    -                     ignores Range: 200 and the whole blob
+    no-range    "at": N               ignores Range: 200 and the whole blob, cut after N bytes where `at` is given
     wrong-range "shift": N            answers a Range with 206 and bytes from N further on
     chunked     -                     no Content-Length
     redirect    "seconds": N, "uses": N   307 to the storage port, signed, valid N seconds (60) and N times (any)
@@ -53,6 +53,7 @@ The log has one line a request: {"server": "registry"|"storage"|"token", "method
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
@@ -86,6 +87,8 @@ class State:
 
     def __init__(self, options):
         self.lock = threading.Lock()
+        self.idle = threading.Condition()
+        self.active = 0
         self.settings = {name: getattr(options, name, None) for name in SETTINGS}
         self.blobs = {}        # digest -> bytes, or the path of a file
         self.manifests = {}    # (repository, tag or digest) -> (bytes, content type)
@@ -96,6 +99,21 @@ class State:
         self.log_file = open(options.log, "a", buffering=1) if options.log else None
         self.origin = ""
         self.storage_origin = ""
+
+    @contextlib.contextmanager
+    def busy(self):
+        with self.idle:
+            self.active += 1
+        try:
+            yield
+        finally:
+            with self.idle:
+                self.active -= 1
+                self.idle.notify_all()
+
+    def wait_until_idle(self):
+        with self.idle:
+            self.idle.wait_for(lambda: self.active == 0, timeout=1)
 
     def log(self, entry):
         line = json.dumps(entry)
@@ -202,13 +220,14 @@ class Handler(BaseHTTPRequestHandler):
         self.path_only, _, query = self.path.partition("?")
         self.query = urllib.parse.parse_qs(query)
         self.status_sent, self.bytes_sent, self.token, self.token_good, self.scope = None, 0, None, None, None
-        self.headers_to_add = {}
+        self.is_logged = False
         if self.path_only.startswith("/_control/"):
             return self.control(self.path_only[len("/_control/"):])
         self.fault = self.state.take_fault(method, self.path_only)
         try:
-            if not self.answer_by_fault():
-                self.route(method)
+            with self.state.busy():
+                if not self.answer_by_fault():
+                    self.route(method)
         except (Cut, ConnectionError, ssl.SSLError):
             self.close_connection = True
             # The answer announced more: no half-sent body must look whole.
@@ -217,14 +236,17 @@ class Handler(BaseHTTPRequestHandler):
             except OSError:
                 pass
         finally:
-            self.log_request_done(method)
+            self.log_once()
 
-    def log_request_done(self, method):
+    def log_once(self):
+        if self.is_logged:
+            return
+        self.is_logged = True
         value = self.headers.get("Authorization", "")
         kind = value.split(" ")[0].lower() if value else "none"
         entry = {
             "server": "token" if self.path_only == "/token" else self.server_name,
-            "method": method,
+            "method": self.command,
             "path": self.path_only,
             "range": self.headers.get("Range"),
             "authorization": kind if kind in ("none", "basic", "bearer") else "other",
@@ -245,7 +267,7 @@ class Handler(BaseHTTPRequestHandler):
         self.status_sent = status
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        for name, value in {**self.headers_to_add, **(headers or {})}.items():
+        for name, value in (headers or {}).items():
             self.send_header(name, value)
         declared = len(body)
         if self.fault.get("fault") == "oversized":
@@ -261,6 +283,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.send_header("Content-Length", str(declared))
+        if not body or self.command == "HEAD":
+            self.log_once()
         self.end_headers()
         if self.command != "HEAD":
             self.send_body(body)
@@ -269,21 +293,25 @@ class Handler(BaseHTTPRequestHandler):
         kind = self.fault.get("fault")
         end = len(body)
         step = CHUNK
-        if kind in ("cut", "stall"):
+        breaks = kind in ("cut", "stall") or kind == "no-range" and "at" in self.fault
+        if breaks:
             end = min(end, self.fault["at"])
         if kind == "trickle":
             step = self.fault["bytes"]
         for start in range(0, end, step):
             piece = body[start:min(start + step, end)]
-            self.wfile.write(piece)
             self.bytes_sent += len(piece)
             if self.token:
                 self.state.charge_token(self.token, len(piece))
+            # Before the client has all of it, so that it finds the line when it looks.
+            if start + step >= end:
+                self.log_once()
+            self.wfile.write(piece)
             if kind == "trickle":
                 time.sleep(self.fault["seconds"])
         if kind == "stall":
             time.sleep(self.fault["seconds"])
-        if kind in ("cut", "stall"):
+        if breaks:
             raise Cut()
 
     def send_error_json(self, status, code, message, headers=None):
@@ -301,6 +329,7 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "padding":
             self.send(200, b'{"padding": "' + b"x" * (fault["bytes"] - 15) + b'"}')
         elif kind == "hang":
+            self.log_once()
             time.sleep(fault.get("seconds", 3600))
             raise Cut()
         else:
@@ -435,11 +464,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def control(self, action):
         self.fault = {}
+        self.is_logged = True  # the tests' own requests are not what they count
         state = self.state
         answer = {}
         if action == "log":
+            state.wait_until_idle()
             with state.lock:
-                return self.send(200, "".join(line + "\n" for line in state.log_lines).encode())
+                lines = "".join(line + "\n" for line in state.log_lines)
+            return self.send(200, lines.encode())
         if action == "blob":
             answer = self.keep(self.request_body)
         elif action == "random-blob":
