@@ -9,7 +9,6 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "squashfs/file_content.hpp"
-#include "squashfs/tables.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -23,18 +22,17 @@ constexpr std::uint64_t k_max_own_file_bytes = k_max_config_bytes;
 class OwnFiles {
  public:
   explicit OwnFiles(const std::filesystem::path& squashfs)
-      : name_(squashfs), file_(open_file(squashfs, O_RDONLY)), tree_(squashfs::read_tree(file_.get(), squashfs)) {}
+      : file_(open_file(squashfs, O_RDONLY)), image_(file_.get(), squashfs) {}
 
   /// Empty where the image has none.
   std::string read(std::string_view file_name) const {
     const std::string path = fmt::format("/.mlctr/{}", file_name);
-    return squashfs::read_small_file(file_.get(), name_, tree_, path, k_max_own_file_bytes).value_or("");
+    return squashfs::read_small_file(image_, path, k_max_own_file_bytes).value_or("");
   }
 
  private:
-  std::filesystem::path name_;
   Fd file_;
-  squashfs::Tree tree_;
+  squashfs::Reader image_;
 };
 
 // A string at the top of a JSON object; empty where there is none: whoever wrote the file, inspecting must not fail.

@@ -12,7 +12,6 @@
 #include "image/config.hpp"
 #include "image/manifest.hpp"
 #include "squashfs/file_content.hpp"
-#include "squashfs/tables.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -46,9 +45,9 @@ struct SelfDescription {
 };
 
 SelfDescription describe(int fd, const std::filesystem::path& file, const Platform& platform) {
-  const squashfs::Tree tree = squashfs::read_tree(fd, file);
+  const squashfs::Reader reader(fd, file);
   const auto own = [&](const char* path, std::uint64_t max_bytes) {
-    return squashfs::read_small_file(fd, file, tree, path, max_bytes).value_or("");
+    return squashfs::read_small_file(reader, path, max_bytes).value_or("");
   };
   SelfDescription description{own("/.mlctr/manifest.json", k_max_manifest_bytes),
                               own("/.mlctr/config.json", k_max_config_bytes)};

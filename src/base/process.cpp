@@ -30,6 +30,29 @@ Pipe make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
+// What mlctr blocks and ignores for itself (^C has a thread, a closed pipe is an answer) would be inherited: a helper
+// must end by both as it does from a shell.
+class SpawnSignals {
+ public:
+  SpawnSignals() {
+    sigset_t none, broken_pipe;
+    sigemptyset(&none);
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setsigdefault(&attributes_, &broken_pipe);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnSignals() { posix_spawnattr_destroy(&attributes_); }
+  SpawnSignals(const SpawnSignals&) = delete;
+  SpawnSignals& operator=(const SpawnSignals&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_{};
+};
+
 // A started child: killed and reaped by the destructor unless wait() was reached.
 class Child {
  public:
@@ -42,7 +65,8 @@ class Child {
     posix_spawn_file_actions_adddup2(&actions, in.read_end.get(), 0);
     posix_spawn_file_actions_adddup2(&actions, out.write_end.get(), 1);
     posix_spawn_file_actions_adddup2(&actions, err.write_end.get(), 2);
-    const int failure = ::posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+    const SpawnSignals signals;
+    const int failure = ::posix_spawnp(&pid_, argv[0], &actions, signals.get(), argv.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failure != 0) throw SysError("cannot run " + command.arguments[0], failure);
   }
@@ -71,7 +95,11 @@ class Child {
 class Conversation {
  public:
   Conversation(const ProcessCommand& command, Fd in, Fd out, Fd err)
-      : command_(command), deadline_(Clock::now() + command.timeout), in_(std::move(in)), out_(std::move(out)), err_(std::move(err)) {
+      : command_(command),
+        deadline_(Clock::now() + command.timeout),
+        in_(std::move(in)),
+        out_(std::move(out)),
+        err_(std::move(err)) {
     // A child that reads no further must not stall us.
     ::fcntl(in_.get(), F_SETFL, O_NONBLOCK);
     if (command_.standard_input.empty()) in_.reset();
@@ -99,7 +127,8 @@ class Conversation {
   }
 
   void feed() {
-    const ssize_t put = ::write(in_.get(), command_.standard_input.data() + fed_, command_.standard_input.size() - fed_);
+    const ssize_t put =
+        ::write(in_.get(), command_.standard_input.data() + fed_, command_.standard_input.size() - fed_);
     if (put > 0) fed_ += static_cast<std::size_t>(put);
     // EPIPE: a helper that does not read its input may still answer.
     if (fed_ == command_.standard_input.size() || (put < 0 && errno != EAGAIN && errno != EINTR)) in_.reset();
