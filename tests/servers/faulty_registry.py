@@ -223,11 +223,14 @@ class Handler(BaseHTTPRequestHandler):
         self.is_logged = False
         if self.path_only.startswith("/_control/"):
             return self.control(self.path_only[len("/_control/"):])
+        with self.state.busy():
+            self.answer_or_break(method)
+
+    def answer_or_break(self, method):
         self.fault = self.state.take_fault(method, self.path_only)
         try:
-            with self.state.busy():
-                if not self.answer_by_fault():
-                    self.route(method)
+            if not self.answer_by_fault():
+                self.route(method)
         except (Cut, ConnectionError, ssl.SSLError):
             self.close_connection = True
             # The answer announced more: no half-sent body must look whole.
