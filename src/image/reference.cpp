@@ -199,7 +199,8 @@ ImageReference ImageReference::parse(std::string_view typed) {
 }
 
 std::string ImageReference::to_string() const {
-  std::string text = fmt::format("{}/{}", registry, repository);
+  // Without a dot or a port, only enroot's "#" makes it a registry and not a part of Docker Hub.
+  std::string text = fmt::format("{}{}{}", registry, looks_like_registry(registry) ? '/' : '#', repository);
   if (!tag.empty()) text += ":" + tag;
   if (digest) text += "@" + digest->to_string();
   return text;

@@ -35,7 +35,8 @@ struct ImageReference {
   /// Throws UsageError: what is wrong, at which character (counted from 1), and the form that would be right.
   static ImageReference parse(std::string_view text);
 
-  /// "docker.io/library/python:3.8", with "@sha256:…" where there is a digest.
+  /// "docker.io/library/python:3.8", with "@sha256:…" where there is a digest. A registry that only "#" tells from a
+  /// namespace keeps it: "myregistry#team/image:1". ImageReference::parse gives the same reference (but the user) back.
   std::string to_string() const;
   /// As short as Docker prints it: "python:3.8".
   std::string familiar() const;

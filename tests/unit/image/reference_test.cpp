@@ -96,7 +96,8 @@ TEST_CASE("enroot's forms") {
   CHECK(reference.user == "$oauthtoken");
   CHECK(reference.to_string() == "nvcr.io/nvidia/pytorch:25.06-py3");
   CHECK(canonical("nvcr.io#nvidia/pytorch") == "nvcr.io/nvidia/pytorch:latest");
-  CHECK(canonical("myregistry#team/image:1") == "myregistry/team/image:1");  // no dot needed before a "#"
+  CHECK(canonical("myregistry#team/image:1") == "myregistry#team/image:1");  // or it would be Docker Hub's myregistry
+  CHECK(canonical(familiar("y#sha256:3.8")) == "y#sha256:3.8");
   CHECK(canonical("localhost:5000#a") == "localhost:5000/a:latest");
   CHECK(ImageReference::parse("alice@example.com@r.example#a").user == "alice@example.com");
   CHECK(ImageReference::parse("robot$ci@harbor.example/p/a:1").user == "robot$ci");
