@@ -169,7 +169,7 @@ class PullTestCase(unittest.TestCase):
     def _command(self, arguments):
         prefix = []
         if self.user:
-            prefix = root_command("runuser", "-u", self.user, "--", "env", "-i", *(f"{k}={v}" for k, v in self.environment().items()))
+            prefix = root_command("/usr/sbin/runuser", "-u", self.user, "--", "env", "-i", *(f"{k}={v}" for k, v in self.environment().items()))
         return [*prefix, str(binary()), *map(str, arguments)]
 
     def start(self, *arguments, **popen):

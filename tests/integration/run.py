@@ -92,6 +92,8 @@ def main():
     options.add_argument("-k", dest="pattern", default="")
     options.add_argument("files", nargs="+")
     options = options.parse_args()
+    if not os.access(os.environ.get("MLCTR", ""), os.X_OK):
+        sys.exit("set MLCTR to the mlctr to test: MLCTR=build/release/src/cli/mlctr")
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped

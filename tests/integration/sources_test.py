@@ -1,6 +1,7 @@
 """Images that come from files: OCI layouts and archives, docker archives, squashfs files."""
 import hashlib
 import pathlib
+import random
 import shutil
 import subprocess
 
@@ -58,6 +59,7 @@ class SquashfsFiles(PullTestCase):
         tree = self.home / "tree"
         tree.mkdir(exist_ok=True)
         (tree / "hello").write_text("hello\n")
+        (tree / "more").write_bytes(random.Random(1).randbytes(300_000))
         path = self.home / "foreign.sqsh"
         path.unlink(missing_ok=True)
         subprocess.run(["mksquashfs", tree, path, "-quiet", "-no-progress", *options], check=True, stdout=subprocess.DEVNULL)
@@ -96,11 +98,13 @@ class SquashfsFiles(PullTestCase):
         self.mlctr("rmi", name)
         self.assertEqual(self.json("inspect", self.home / "mine.sqsh")["digest"], digest)
         self.pull(self.home / "mine.sqsh")
-        self.assertEqual([image["digest"] for image in self.json("images")], [digest])
+        [image] = self.json("images")
+        self.assertNotEqual(image["digest"], digest, "a file's word is not enough to take the place of that manifest")
+        self.assertEqual(self.json("inspect", image["digest"])["provenance"]["manifest_digest"], digest)
 
     def test_truncated(self):
         path = self.make_squashfs()
-        path.write_bytes(path.read_bytes()[:-3000])
+        path.write_bytes(path.read_bytes()[:-200_000])
         self.fails("pull", path, says="foreign.sqsh", hint=False)
         path.write_bytes(b"")
         self.fails("pull", path, says="foreign.sqsh", hint=False)
