@@ -1,14 +1,16 @@
 """Every place users keep credentials, login and logout, and that secrets stay secret."""
 import base64
+import fcntl
 import json
 import os
 import pty
 import stat
 import subprocess
+import termios
 import time
 
 import registries
-from harness import PASSWORD, PullTestCase
+from harness import PASSWORD, USERS, PullTestCase
 
 PRIVATE = "private/team/busybox:1"
 HELPER = """#!/bin/sh
@@ -67,7 +69,7 @@ class Places(PullTestCase):
                 path.unlink()
 
     def test_enroot_credentials(self):
-        self.write("config/enroot/.credentials", f"# comment\nmachine {self.host} login alice password {json.dumps(PASSWORD)}\n")
+        self.write("config/enroot/.credentials", f"# comment\nmachine {self.host} login carol password {USERS['carol']}\n")
         self.pull(self.name)
 
     def test_enroot_credentials_with_a_variable(self):
@@ -76,8 +78,8 @@ class Places(PullTestCase):
 
     def test_user_name_chooses(self):
         self.write("config/enroot/.credentials",
-                   f"machine {self.host} login bob password wrong\nmachine {self.host} login alice password {json.dumps(PASSWORD)}\n")  # fmt: skip
-        self.pull(f"alice@{self.name}")
+                   f"machine {self.host} login bob password wrong\nmachine {self.host} login carol password {USERS['carol']}\n")  # fmt: skip
+        self.pull(f"carol@{self.name}")
         self.fails("pull", f"bob@{self.name}", "--policy", "always", says=["credentials"])
 
     def test_helper_of_one_registry(self):
@@ -145,8 +147,13 @@ class Login(PullTestCase):
 
     def test_prompt_does_not_echo(self):
         parent, child = pty.openpty()
-        process = self.start("login", "-u", "alice", self.host, stdin=child, stdout=child, stderr=child, start_new_session=True,
-                             text=False)  # fmt: skip
+
+        def take_terminal():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        process = self.start("login", "-u", "alice", self.host, stdin=child, stdout=child, stderr=child, text=False,
+                             preexec_fn=take_terminal)  # fmt: skip
         os.close(child)
         shown = b""
         while b"assword" not in shown:

@@ -18,7 +18,7 @@ FIXTURE_SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "fixtures/buil
 TREE_LISTING = FIXTURE_SCRIPT.parent / "tree_listing.py"
 ORDINARY_USER = "mlctrtest"
 PASSWORD = "s3cret-Pass wörd"  # nothing that mlctr prints or runs may ever hold it
-USERS = {"alice": PASSWORD}
+USERS = {"alice": PASSWORD, "carol": "netrc-has-no-quotes"}
 EXIT_OWN_FAILURE = 125
 EXIT_STOPPED = 130
 COMMAND_SECONDS = 120
@@ -174,8 +174,9 @@ class PullTestCase(unittest.TestCase):
 
     def start(self, *arguments, **popen):
         environment = self.environment(**popen.pop("env", {}))
-        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | popen
-        return subprocess.Popen(self._command(arguments), env=environment, preexec_fn=die_with_parent, cwd=self.home, **settings)
+        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True,
+                    "preexec_fn": die_with_parent} | popen  # fmt: skip
+        return subprocess.Popen(self._command(arguments), env=environment, cwd=self.home, **settings)
 
     def mlctr(self, *arguments, status=0, stdin=None, seconds=COMMAND_SECONDS, **more):
         """Runs mlctr, checks its exit status and that it kept every secret; returns (stdout, stderr)."""

@@ -11,7 +11,7 @@ import subprocess
 from server import Server, free_port
 
 LOG_FORMAT = (
-    '{"host":"$server_name","method":"$request_method","path":"$uri","status":$status,"range":"$http_range",'
+    '{"host":"$server_name","method":"$request_method","path":"$request_path","status":$status,"range":"$http_range",'
     '"sent":$body_bytes_sent,"authorization":"$auth_kind","protocol":"$server_protocol"}'
 )
 
@@ -21,6 +21,7 @@ daemon off; pid {directory}/pid; error_log {directory}/log warn; worker_processe
 events {{ worker_connections 512; }}
 http {{
   map $http_authorization $auth_kind {{ "" none; "~^Basic " Basic; "~^Bearer " Bearer; default other; }}
+  map $request_uri $request_path {{ "~^(?<path>[^?]*)" $path; }}
   log_format json escape=json '{log_format}';
   access_log {directory}/access.jsonl json;
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
