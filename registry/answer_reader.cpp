@@ -82,6 +82,8 @@ Verdict BlobReader::begin_range(const HeaderMap& headers) {
 Verdict BlobReader::take(std::span<const std::byte> bytes) {
   if (!streams_) return other_.take(bytes);
   if (bytes.size() > expected_bytes_ - sink_.size()) {
+    // What came from there so far is some other blob's: not to be resumed elsewhere.
+    sink_.restart();
     throw RemoteError(fmt::format("the blob is larger than its manifest says: more than {} bytes", expected_bytes_));
   }
   sink_.append(bytes);

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "base/ascii.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -11,16 +13,7 @@ constexpr std::size_t k_max_parameters = 32;
 
 bool is_token_character(char c) {
   constexpr std::string_view k_others = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         k_others.find(c) != std::string_view::npos;
-}
-
-std::string lower(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return lowered;
+  return is_alphanumeric(c) || k_others.find(c) != std::string_view::npos;
 }
 
 class Scanner {
@@ -88,7 +81,7 @@ bool take_parameter(Scanner& scanner, Challenge& challenge) {
     value = std::string(scanner.take_token());
   }
   if (value && challenge.parameters.size() < k_max_parameters) {
-    challenge.parameters.try_emplace(lower(name), std::move(*value));
+    challenge.parameters.try_emplace(lowered(name), std::move(*value));
   }
   // Whatever is left of it (a token68's padding) is not ours.
   scanner.skip_to_comma();
@@ -107,7 +100,7 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
       continue;
     }
     if (challenges.size() == k_max_challenges) break;
-    Challenge challenge{lower(scheme), {}};
+    Challenge challenge{lowered(scheme), {}};
     scanner.skip_separators();
     while (take_parameter(scanner, challenge)) scanner.skip_separators();
     challenges.push_back(std::move(challenge));

@@ -9,21 +9,18 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
-#include "base/file.hpp"
+#include "registry/ca_bundle.hpp"
 
 namespace mlctr {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// curl bounds one header line at 100 KiB and their number not at all.
-constexpr std::size_t k_max_header_bytes = 256 * 1024;
 // How often stalls are looked for, and the longest that a wake-up lost by the kernel could cost.
 constexpr int k_poll_milliseconds = 250;
 // One round over all transfers takes longer than this only when a sink blocked (a network filesystem's pause).
@@ -41,28 +38,6 @@ void set(CURL* easy, CURLoption option, Value value) {
   const CURLcode code = curl_easy_setopt(easy, option, value);
   if (code != CURLE_OK)
     throw Error(fmt::format("libcurl refuses option {}: {}", int{option}, curl_easy_strerror(code)));
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing in mlctr writes the environment
-  return value == nullptr ? std::string() : value;
-}
-
-// The system's CAs with a registry's own behind them: curl's CAINFO alone would replace the former.
-std::string joined_ca_bundle(const std::string& system_bundle, const std::string& ca_file) {
-  std::string pem;
-  if (!system_bundle.empty()) pem = read_file(system_bundle);
-  return pem + "\n" + read_file(ca_file);
 }
 
 // From OpenSSL's x509_vfy.h, which curl passes through as it is.
@@ -93,12 +68,12 @@ NetworkFailure kind_of(CURLcode code) {
 // An exchange under way: owned by run()'s frame, touched by the engine's thread until `finished`.
 class Transfer {
  public:
-  Transfer(const Exchange& exchange, AnswerReader& reader, const std::string& system_bundle)
+  Transfer(const Exchange& exchange, AnswerReader& reader, CaBundle& bundle)
       : exchange_(exchange), reader_(reader), easy_(curl_easy_init()) {
     if (!easy_) throw std::bad_alloc();
     set_request();
     set_connection();
-    set_tls(system_bundle);
+    set_tls(bundle);
   }
 
   CURL* easy() const noexcept { return easy_.get(); }
@@ -141,12 +116,12 @@ class Transfer {
       set(easy, CURLOPT_CUSTOMREQUEST, exchange_.method.c_str());
     }
     for (const std::string& line : exchange_.header_lines) {
-      curl_slist* longer = curl_slist_append(headers_.get(), line.c_str());
+      curl_slist* longer = curl_slist_append(request_lines_.get(), line.c_str());
       if (longer == nullptr) throw std::bad_alloc();
-      (void)headers_.release();
-      headers_.reset(longer);
+      (void)request_lines_.release();
+      request_lines_.reset(longer);
     }
-    set(easy, CURLOPT_HTTPHEADER, headers_.get());
+    set(easy, CURLOPT_HTTPHEADER, request_lines_.get());
     set(easy, CURLOPT_HEADERFUNCTION, &Transfer::on_header);
     set(easy, CURLOPT_HEADERDATA, static_cast<void*>(this));
     set(easy, CURLOPT_WRITEFUNCTION, &Transfer::on_body);
@@ -169,7 +144,7 @@ class Transfer {
     if (exchange_.url.is_loopback()) set(easy, CURLOPT_PROXY, "");
   }
 
-  void set_tls(const std::string& system_bundle) {
+  void set_tls(CaBundle& bundle) {
     CURL* easy = easy_.get();
     const HostSettings& host = exchange_.host;
     if (exchange_.url.scheme() != Scheme::https) return;
@@ -178,11 +153,12 @@ class Transfer {
       set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (!host.ca_file.empty()) {
-      std::string pem = joined_ca_bundle(system_bundle, host.ca_file);
-      curl_blob blob{pem.data(), pem.size(), CURL_BLOB_COPY};
+      // As one blob: CAINFO with this file alone would replace the system's.
+      ca_pem_ = bundle.joined_with(host.ca_file);
+      curl_blob blob{const_cast<char*>(ca_pem_->data()), ca_pem_->size(), CURL_BLOB_NOCOPY};
       set(easy, CURLOPT_CAINFO_BLOB, &blob);
-    } else if (!system_bundle.empty()) {
-      set(easy, CURLOPT_CAINFO, system_bundle.c_str());
+    } else if (!bundle.system_file().empty()) {
+      set(easy, CURLOPT_CAINFO, bundle.system_file().c_str());
     }
     if (!host.client_certificate.empty()) set(easy, CURLOPT_SSLCERT, host.client_certificate.c_str());
     if (!host.client_key.empty()) set(easy, CURLOPT_SSLKEY, host.client_key.c_str());
@@ -203,21 +179,13 @@ class Transfer {
     if (announced_) return;
     announced_ = true;
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &result_.status);
+    result_.headers = headers_.map();
     if (reader_.begin(result_.status, result_.headers) == Verdict::end_here) result_.was_ended_by_reader = true;
   }
 
   void take_header(std::string_view line) {
-    header_bytes_ += line.size();
-    if (header_bytes_ > k_max_header_bytes) throw RemoteError("the answer's headers are too large");
-    // A status line: what came before was an interim answer (1xx).
-    if (line.substr(0, 5) == "HTTP/") return result_.headers.clear();
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || announced_) return;  // announced: trailers, which nobody asked for
-    std::string name(trim(line.substr(0, colon)));
-    std::transform(name.begin(), name.end(), name.begin(), lower);
-    const std::string_view value = trim(line.substr(colon + 1));
-    const auto [entry, is_new] = result_.headers.try_emplace(std::move(name), value);
-    if (!is_new) entry->second.append(", ").append(value);
+    // After the first byte of the body: trailers, which nobody asked for.
+    if (!announced_) headers_.take(line);
   }
 
   void take_body(std::span<const std::byte> bytes) {
@@ -268,11 +236,12 @@ class Transfer {
 
   const Exchange& exchange_;
   AnswerReader& reader_;
-  std::unique_ptr<curl_slist, FreeList> headers_;
+  std::unique_ptr<curl_slist, FreeList> request_lines_;
+  std::shared_ptr<const std::string> ca_pem_;
+  AnswerHeaders headers_;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   std::unique_ptr<CURL, CloseEasy> easy_;  // after what it points into: destroyed first
   ExchangeResult result_;
-  std::size_t header_bytes_ = 0;
   bool announced_ = false;
   Clock::time_point last_byte_ = Clock::now();
 };
@@ -291,7 +260,7 @@ struct ExchangeEngine::Impl {
   void drop_cancelled_and_stalled();
   void finish(Transfer& transfer);
 
-  std::string system_bundle;
+  CaBundle bundle;
   CURLM* multi = nullptr;
   std::mutex mutex;
   std::condition_variable finished;
@@ -301,13 +270,14 @@ struct ExchangeEngine::Impl {
   std::thread thread;
 };
 
-ExchangeEngine::Impl::Impl() : system_bundle(environment("SSL_CERT_FILE")) {
+const char* built_in_ca_file() {
   static std::once_flag initialised;
   std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  if (system_bundle.empty()) {
-    const curl_version_info_data* built = curl_version_info(CURLVERSION_NOW);
-    if (built->age >= CURLVERSION_EIGHTH && built->cainfo != nullptr) system_bundle = built->cainfo;
-  }
+  const curl_version_info_data* built = curl_version_info(CURLVERSION_NOW);
+  return built->age >= CURLVERSION_EIGHTH ? built->cainfo : nullptr;
+}
+
+ExchangeEngine::Impl::Impl() : bundle(built_in_ca_file()) {
   multi = curl_multi_init();
   if (multi == nullptr) throw std::bad_alloc();
 
@@ -421,7 +391,7 @@ ExchangeEngine::~ExchangeEngine() = default;
 
 ExchangeResult ExchangeEngine::run(const Exchange& exchange, AnswerReader& reader, std::stop_token stop) {
   if (stop.stop_requested()) throw Cancelled();
-  Transfer transfer(exchange, reader, impl_->system_bundle);
+  Transfer transfer(exchange, reader, impl_->bundle);
   impl_->add(transfer);
   {
     const std::stop_callback on_stop(stop, [this, &transfer] {

@@ -12,12 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "registry/answer_headers.hpp"
 #include "registry/transport.hpp"
 #include "registry/url.hpp"
 
 namespace mlctr {
-
-using HeaderMap = std::map<std::string, std::string>;
 
 struct Exchange {
   std::string method;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.hpp"
 #include "registry/transport.hpp"
 
 namespace mlctr {
@@ -13,10 +14,7 @@ using nlohmann::json;
 constexpr std::size_t k_max_tag_bytes = 128;  // distribution/reference's grammar
 
 bool is_tag(std::string_view text) {
-  const auto is_tag_character = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.' ||
-           c == '-';
-  };
+  const auto is_tag_character = [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; };
   return !text.empty() && text.size() <= k_max_tag_bytes && std::all_of(text.begin(), text.end(), is_tag_character);
 }
 

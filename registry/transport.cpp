@@ -57,6 +57,11 @@ bool is_redirect(const ExchangeResult& result) {
   }
 }
 
+// How storage hosts refuse one: S3 with 400 and 403, others with 401 and 410.
+bool is_expired_signature(long status) {
+  return status == 400 || status == 401 || status == 403 || status == 410;
+}
+
 Url redirect_target(const HttpRequest& request, const Url& from, const ExchangeResult& result) {
   const Url to = from.resolve(result.headers.at("location"));
   if (from.scheme() == Scheme::https && to.scheme() == Scheme::http) {
@@ -150,6 +155,8 @@ class CurlTransport final : public Transport {
                                AnswerReader& reader, std::stop_token stop);
   HostSettings host_settings(const Url& url);
   void retry_or_throw(const HttpRequest& request, const Answer& answer, Attempts& attempts, std::stop_token stop);
+  bool retry_blob(const HttpRequest& request, const Answer& answer, const std::string& progress, Attempts& attempts,
+                  std::stop_token stop);
 
   TransportSettings settings_;
   ProgressBoard* board_;
@@ -221,6 +228,25 @@ void CurlTransport::retry_or_throw(const HttpRequest& request, const Answer& ans
   if (!attempts.again(useful_attempts(failure.kind, attempts.max()), error.message(), std::nullopt, stop)) throw error;
 }
 
+// After an attempt that left a blob unfinished: waits for the next one; false where the answer is the caller's to read.
+bool CurlTransport::retry_blob(const HttpRequest& request, const Answer& answer, const std::string& progress,
+                               Attempts& attempts, std::stop_token stop) {
+  if (answer.result.failure) {
+    retry_or_throw(request, answer, attempts, stop);
+    return true;
+  }
+  const long status = answer.result.status;
+  const bool is_short = status == 200 || status == 206;
+  const bool may_be_expired = answer.left_origin && is_expired_signature(status);
+  if (!is_short && !may_be_expired && status != 416 && !is_retryable_status(status)) return false;
+  std::string why = fmt::format("{}: HTTP {}", shown(request, answer.url), status);
+  if (is_short) why += ", but only " + progress;
+  const unsigned at_most = may_be_expired ? std::min(attempts.max(), k_max_refused_redirects) : attempts.max();
+  if (attempts.again(at_most, why, asked_pause(answer.result.headers), stop)) return true;
+  if (is_short) throw RemoteError(why);
+  return false;
+}
+
 HttpResponse CurlTransport::perform(const HttpRequest& request, std::stop_token stop) {
   const std::vector<std::string> lines = header_lines(request);
   Attempts attempts(settings_, request, board_);
@@ -247,8 +273,7 @@ HttpResponse CurlTransport::download(const HttpRequest& request, BodySink& sink,
   // What travels is the blob itself: no proxy or server may compress it on the way.
   lines.push_back("Accept-Encoding: identity");
   Attempts attempts(settings_, request, board_);
-  // Progress is only what goes past the farthest point so far, so a server that makes us restart can't keep us for
-  // ever.
+  // Progress is only what goes past the farthest point so far: a server that makes us restart can't keep us for ever.
   std::uint64_t farthest = sink.size();
   while (sink.size() < expected_bytes) {
     std::vector<std::string> attempt_lines = lines;
@@ -260,23 +285,10 @@ HttpResponse CurlTransport::download(const HttpRequest& request, BodySink& sink,
       attempts.forget();
     }
     if (sink.size() == expected_bytes) return response_of(answer, reader.body());
-    if (answer.result.failure) {
-      retry_or_throw(request, answer, attempts, stop);
-      continue;
-    }
-
-    const long status = answer.result.status;
-    const bool is_short = status == 200 || status == 206;
-    if (status == 416) sink.restart();
-    const bool may_be_expired =
-        answer.left_origin && (status == 400 || status == 401 || status == 403 || status == 410);
-    std::string why = fmt::format("{}: HTTP {}", shown(request, answer.url), status);
-    if (is_short) why += fmt::format(", and only {} of {} bytes", sink.size(), expected_bytes);
-    const unsigned at_most = may_be_expired ? std::min(attempts.max(), k_max_refused_redirects) : attempts.max();
-    const bool is_retryable = is_short || status == 416 || may_be_expired || is_retryable_status(status);
-    if (is_retryable && attempts.again(at_most, why, asked_pause(answer.result.headers), stop)) continue;
-    if (is_short) throw RemoteError(why);
-    return response_of(answer, reader.body());
+    // We ask for no range past the end that the manifest states: the server has another blob, or no idea.
+    if (!answer.result.failure && answer.result.status == 416) sink.restart();
+    const std::string progress = fmt::format("{} of {} bytes", sink.size(), expected_bytes);
+    if (!retry_blob(request, answer, progress, attempts, stop)) return response_of(answer, reader.body());
   }
   return {200, {}, {}, request.url};
 }

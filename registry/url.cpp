@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/ascii.hpp"
 #include "registry/transport.hpp"
 
 namespace mlctr {
@@ -63,11 +64,8 @@ Url Url::parse(std::string_view text) {
   const std::string scheme = part_of(url, CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") refuse("only http and https are spoken here");
   parsed.scheme_ = scheme == "http" ? Scheme::http : Scheme::https;
-  parsed.host_ = part_of(url, CURLUPART_HOST);
+  parsed.host_ = lowered(part_of(url, CURLUPART_HOST));
   if (parsed.host_.empty()) refuse("it names no host");
-  std::transform(parsed.host_.begin(), parsed.host_.end(), parsed.host_.begin(), [](unsigned char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
-  });
   parsed.port_ = part_of(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
   parsed.explicit_port_ = !part_of(url, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT).empty();
   parsed.path_ = part_of(url, CURLUPART_PATH);
@@ -107,10 +105,9 @@ bool Url::has_same_origin(const Url& other) const {
 }
 
 std::string percent_encode(std::string_view value) {
-  constexpr std::string_view k_unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
   std::string encoded;
   for (const char c : value) {
-    if (k_unreserved.find(c) != std::string_view::npos) {
+    if (is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~') {
       encoded += c;
     } else {
       encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));

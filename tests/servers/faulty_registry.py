@@ -53,12 +53,8 @@ The log has one line a request: {"server": "registry"|"storage"|"token", "method
 
 import argparse
 import base64
-import contextlib
-import hashlib
 import itertools
 import json
-import os
-import random
 import re
 import secrets
 import socket
@@ -69,124 +65,14 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+sys.dont_write_bytecode = True
+from faulty_registry_state import State, sha256  # noqa: E402
+
 CHUNK = 64 * 1024
-SETTINGS = ("auth", "user", "password", "refresh_token", "no_post", "realm", "token_seconds", "token_requests",
-            "token_bytes", "no_www_authenticate")
-
-
-def sha256(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Cut(Exception):
     """The connection ends here, in the middle of an answer."""
-
-
-class State:
-    """What all connections share."""
-
-    def __init__(self, options):
-        self.lock = threading.Lock()
-        self.idle = threading.Condition()
-        self.active = 0
-        self.settings = {name: getattr(options, name, None) for name in SETTINGS}
-        self.blobs = {}        # digest -> bytes, or the path of a file
-        self.manifests = {}    # (repository, tag or digest) -> (bytes, content type)
-        self.faults = []
-        self.tokens = {}       # token -> {"until", "requests", "bytes"}
-        self.signatures = {}   # signature -> {"digest", "until", "uses"}
-        self.log_lines = []
-        self.log_file = open(options.log, "a", buffering=1) if options.log else None
-        self.origin = ""
-        self.storage_origin = ""
-
-    @contextlib.contextmanager
-    def busy(self):
-        with self.idle:
-            self.active += 1
-        try:
-            yield
-        finally:
-            with self.idle:
-                self.active -= 1
-                self.idle.notify_all()
-
-    def wait_until_idle(self):
-        with self.idle:
-            self.idle.wait_for(lambda: self.active == 0, timeout=1)
-
-    def log(self, entry):
-        line = json.dumps(entry)
-        with self.lock:
-            self.log_lines.append(line)
-            if self.log_file:
-                self.log_file.write(line + "\n")
-
-    def add_layout(self, directory, repository):
-        blob_directory = os.path.join(directory, "blobs", "sha256")
-        for name in os.listdir(blob_directory):
-            self.blobs["sha256:" + name] = os.path.join(blob_directory, name)
-        with open(os.path.join(directory, "index.json")) as file:
-            pending = json.load(file)["manifests"]
-        while pending:
-            descriptor = pending.pop()
-            body = self.blob(descriptor["digest"])
-            kept = (body, descriptor["mediaType"])
-            self.manifests[repository, descriptor["digest"]] = kept
-            tag = descriptor.get("annotations", {}).get("org.opencontainers.image.ref.name")
-            if tag:
-                self.manifests[repository, tag] = kept
-            pending += json.loads(body).get("manifests", [])
-
-    def blob(self, digest):
-        found = self.blobs.get(digest)
-        if isinstance(found, str):
-            with open(found, "rb") as file:
-                return file.read()
-        return found
-
-    def take_fault(self, method, path):
-        with self.lock:
-            for fault in self.faults:
-                if fault.get("method", method) != method or not re.search(fault.get("path", ""), path):
-                    continue
-                if fault.get("skip", 0) > 0:
-                    fault["skip"] -= 1
-                    continue
-                if fault.setdefault("times", 1) == 0:
-                    continue
-                fault["times"] -= 1
-                return dict(fault)
-        return {}
-
-    def new_token(self):
-        token = secrets.token_urlsafe(24)
-        seconds = self.settings["token_seconds"]
-        with self.lock:
-            self.tokens[token] = {
-                "until": time.monotonic() + seconds if seconds else None,
-                "requests": self.settings["token_requests"],
-                "bytes": self.settings["token_bytes"],
-            }
-        return token
-
-    def use_token(self, token):
-        with self.lock:
-            known = self.tokens.get(token)
-            if known is None or (known["until"] is not None and time.monotonic() > known["until"]):
-                return False
-            if known["bytes"] is not None and known["bytes"] <= 0:
-                return False
-            if known["requests"] is not None:
-                known["requests"] -= 1
-                return known["requests"] >= 0
-            return True
-
-    def charge_token(self, token, sent):
-        with self.lock:
-            known = self.tokens.get(token)
-            if known and known["bytes"] is not None:
-                known["bytes"] -= sent
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -342,8 +228,6 @@ class Handler(BaseHTTPRequestHandler):
     # --- who may
 
     def challenge(self):
-        if self.state.settings["no_www_authenticate"]:
-            return {}
         if self.state.settings["auth"] == "basic":
             return {"WWW-Authenticate": 'Basic realm="faulty registry"'}
         realm = self.state.settings["realm"] or self.state.origin + "/token"
@@ -468,42 +352,10 @@ class Handler(BaseHTTPRequestHandler):
     def control(self, action):
         self.fault = {}
         self.is_logged = True  # the tests' own requests are not what they count
-        state = self.state
-        answer = {}
-        if action == "log":
-            state.wait_until_idle()
-            with state.lock:
-                lines = "".join(line + "\n" for line in state.log_lines)
-            return self.send(200, lines.encode())
-        if action == "blob":
-            answer = self.keep(self.request_body)
-        elif action == "random-blob":
-            wanted = json.loads(self.request_body)
-            answer = self.keep(random.Random(wanted.get("seed", 0)).randbytes(wanted["bytes"]))
-        elif action.startswith("manifest/"):
-            repository, _, tag = action[len("manifest/"):].rpartition(":")
-            answer = self.keep(self.request_body)
-            kept = (self.request_body, self.headers.get("Content-Type", "application/json"))
-            state.manifests[repository, tag] = state.manifests[repository, answer["digest"]] = kept
-        elif action == "fault":
-            with state.lock:
-                state.faults.append(json.loads(self.request_body))
-        elif action == "clear":
-            with state.lock:
-                state.faults.clear()
-        elif action == "settings":
-            state.settings.update(json.loads(self.request_body))
-        elif action == "expire-tokens":
-            with state.lock:
-                state.tokens.clear()
-        else:
+        answer = self.state.control(action, self.request_body, self.headers.get("Content-Type", "application/json"))
+        if answer is None:
             return self.send(404)
-        self.send(200, json.dumps(answer).encode())
-
-    def keep(self, body):
-        digest = sha256(body)
-        self.state.blobs[digest] = body
-        return {"digest": digest, "size": len(body)}
+        self.send(200, answer.encode())
 
 
 class StorageHandler(Handler):
