@@ -34,14 +34,6 @@ struct ToKey {
   std::string operator()(const SquashfsSource& file) const { return absolute_path(file.path); }
 };
 
-std::optional<Digest> parse_whole_digest(std::string_view text) {
-  try {
-    return Digest::parse(text);
-  } catch (const UsageError&) {
-    return std::nullopt;
-  }
-}
-
 bool is_digest_start(std::string_view text) {
   return text.size() >= k_fewest_digits && text.size() <= 128 &&
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -85,6 +77,15 @@ std::optional<FoundImage> find_by_digest_start(const std::vector<Store>& stores,
 
 }  // namespace
 
+std::optional<Digest> parse_image_id(std::string_view text) {
+  try {
+    const bool is_bare = text.size() == 64 && is_digest_start(text);  // the grammar of references leaves these out
+    return Digest::parse(is_bare ? fmt::format("sha256:{}", text) : std::string(text));
+  } catch (const UsageError&) {
+    return std::nullopt;
+  }
+}
+
 std::string reference_key(const ImageSource& source) {
   return std::visit(ToKey{}, source);
 }
@@ -95,7 +96,7 @@ std::string reference_key(std::string_view text) {
 
 std::optional<FoundImage> find_image(const Configuration& configuration, std::string_view text) {
   const std::vector<Store> stores = open_stores(configuration);
-  if (const auto digest = parse_whole_digest(text)) return find_by_digest(stores, *digest);
+  if (const auto digest = parse_image_id(text)) return find_by_digest(stores, *digest);
   const ImageSource source = parse_image_source(text);
   if (auto found = find_by_reference(stores, reference_key(source))) return found;
   const auto* reference = std::get_if<ImageReference>(&source);

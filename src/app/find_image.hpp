@@ -28,6 +28,9 @@ std::optional<FoundImage> find_image(const Configuration& configuration, std::st
 /// The same; throws Error "no such image in the store", with the hint to pull it.
 FoundImage require_image(const Configuration& configuration, std::string_view text);
 
+/// "sha256:…" or 64 hex digits, which no reference can be; absent for anything else.
+std::optional<Digest> parse_image_id(std::string_view text);
+
 /// The key of a reference in the store for what the user typed: canonical, without user, paths absolute.
 std::string reference_key(const ImageSource& source);
 std::string reference_key(std::string_view text);

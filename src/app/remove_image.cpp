@@ -31,7 +31,7 @@ Target find_target(const Store& store, const Configuration& configuration, std::
   const std::optional<FoundImage> found = find_image(own_store_only, text);
   if (found && !found->record) return {found->image.manifest_digest, std::nullopt};
   if (found) return {found->image.manifest_digest, found->record->reference};
-  if (!text.starts_with("sha256:") && !text.starts_with("sha512:")) {
+  if (!parse_image_id(text)) {
     if (const auto record = store.find_reference(reference_key(text)))
       return {record->manifest_digest, record->reference};
   }

@@ -1,0 +1,76 @@
+#include "app/list_images.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/app/store_fixture.hpp"
+#include "tests/unit/thrown.hpp"
+
+using namespace mlctr;
+using namespace mlctr::test;
+
+namespace {
+
+const Digest k_a = Digest::of("a"), k_b = Digest::of("b"), k_c = Digest::of("c");
+
+}  // namespace
+
+TEST_CASE("images are listed by name, newest pull first, with what their config says; nameless ones last") {
+  StoreFixture fixture;
+  fixture.add_image(k_a, {Digest::of("1"), Digest::of("2")}, {"docker.io/library/python:3.8", "r.io/team/py:1"});
+  fixture.add_image(k_b, {}, {});
+  const ImageListing listing = list_images(fixture.configuration());
+  CHECK(listing.broken.empty());
+  REQUIRE(listing.images.size() == 3);
+  const ListedImage& newest = listing.images[0];
+  CHECK(newest.reference == "r.io/team/py:1");
+  CHECK(newest.manifest_digest == k_a);
+  CHECK(newest.size_bytes == 10'000);
+  CHECK(newest.created == "2024-05-06T07:08:09Z");
+  CHECK(newest.platform.to_string() == "linux/amd64");
+  CHECK(newest.layers == 2);
+  CHECK(newest.store == fixture.store().root());
+  CHECK(listing.images[1].familiar_reference == "python:3.8");
+  CHECK(listing.images[1].pulled_at == 1'700'000'001);
+  CHECK(listing.images[2].reference.empty());
+  CHECK(listing.images[2].manifest_digest == k_b);
+}
+
+TEST_CASE("extra stores are listed too; a name of the user's own wins") {
+  StoreFixture fixture, lender;
+  lender.add_image(k_a, {}, {"r.io/a:1", "r.io/b:1"});
+  fixture.configuration().extra_stores = {lender.store().root(), "/nonexistent/store"};
+  fixture.add_image(k_b, {}, {"r.io/a:1"});
+  fixture.store().set_reference({"r.io/lent:1", k_a, 1});
+  const ImageListing listing = list_images(fixture.configuration());
+  CHECK(listing.broken.empty());
+  REQUIRE(listing.images.size() == 3);
+  for (const ListedImage& image : listing.images) {
+    const bool is_own = image.reference == "r.io/a:1";
+    CHECK(image.manifest_digest == (is_own ? k_b : k_a));
+    CHECK(image.store == (is_own ? fixture : lender).store().root());
+  }
+}
+
+TEST_CASE("hostile input: what is broken is reported and hides nothing else") {
+  StoreFixture fixture;
+  fixture.add_image(k_a, {}, {"r.io/good:1"});
+  fixture.add_image_with_config(k_b, "{\"rootfs\":5}");
+  fixture.store().set_reference({"r.io/bad:1", k_b, 1});
+  fixture.store().set_reference({"r.io/gone:1", k_c, 1});
+  fixture.directory().write("store/references/r.io/x/1.json", "[[[");
+  fixture.directory().write("store/images/sha256/" + k_c.hex() + "/image.sqsh", "alone");
+  fixture.directory().write("store/images/sha256/README", "not an image");
+  const ImageListing listing = list_images(fixture.configuration());
+  REQUIRE(listing.images.size() == 1);
+  CHECK(listing.images[0].reference == "r.io/good:1");
+  CHECK(listing.broken.size() == 4);
+  for (const BrokenEntry& entry : listing.broken) CHECK_FALSE(entry.problem.empty());
+}
+
+TEST_CASE("no store yet: nothing is listed and nothing created") {
+  const TemporaryDirectory directory;
+  Configuration configuration;
+  configuration.store = directory / "none";
+  CHECK(list_images(configuration).images.empty());
+  CHECK_FALSE(std::filesystem::exists(directory / "none"));
+}
