@@ -33,8 +33,7 @@ class HostileTestCase(PullTestCase):
         shutil.rmtree(self.store, ignore_errors=True)
         errors = self.fails("pull", self.layout(*tars), says=says, hint=hint, **more)
         self.assert_nothing_stored()
-        self.assertEqual(self.store_files("layers"), [])
-        self.assert_no_litter(partial_allowed=True)
+        self.assert_no_litter()
         return errors
 
 
@@ -211,7 +210,7 @@ class Damage(HostileTestCase):
                 self.assert_nothing_stored()
 
     def test_not_gzip_not_tar(self):
-        for data in (b"plain text, no gzip at all" * 100, gzip.compress(b"no tar in here" * 1000), b"", b"\x1f\x8b\x08" + bytes(2000)):
+        for data in (b"plain text, no gzip at all" * 100, gzip.compress(b"no tar in here" * 1000), b"\x1f\x8b\x08" + bytes(2000)):
             def change(layout, layer, diff_id, data=data):
                 return layout.blob(data, OCI_LAYER + "+gzip"), sha256(data)
 
@@ -221,7 +220,7 @@ class Damage(HostileTestCase):
 
     def test_tar_cut_between_headers_and_data(self):
         whole = TarWriter().file("a", "x" * 5000).file("b", "y" * 5000).bytes()
-        for length in (100, 512, 600, 3000, 5632, 6000):
+        for length in (100, 512, 600, 3000, 6000):
             with self.subTest(length):
                 self.refused(whole[:length])
 
@@ -236,7 +235,7 @@ class Damage(HostileTestCase):
         self.refused(TarWriter().file("x", "x", pax={"size": b"-5"}))
 
     def test_sparse_maps_that_lie(self):
-        records = {"GNU.sparse.major": b"0", "GNU.sparse.minor": b"1", "GNU.sparse.name": b"s", "GNU.sparse.numblocks": b"2"}
+        records = {"GNU.sparse.name": b"s", "GNU.sparse.numblocks": b"2"}
         for sparse_map in (b"0,4,18446744073709551615,4", b"100,4,0,4", b"0,9223372036854775807,5,5"):
             pax = {**records, "GNU.sparse.size": b"10", "GNU.sparse.map": sparse_map}
             with self.subTest(sparse_map):
@@ -244,8 +243,7 @@ class Damage(HostileTestCase):
 
     def test_huge_sparse_file_costs_nothing(self):
         size = 1 << 40
-        pax = {"GNU.sparse.major": b"0", "GNU.sparse.minor": b"1", "GNU.sparse.name": b"s", "GNU.sparse.numblocks": b"1",
-               "GNU.sparse.size": b"%d" % size, "GNU.sparse.map": b"0,8"}  # fmt: skip
+        pax = {"GNU.sparse.size": b"%d" % size, "GNU.sparse.numblocks": b"1", "GNU.sparse.map": b"0,8", "GNU.sparse.name": b"s"}
         self.refused(TarWriter().file("s", "12345678", pax=pax), says="max_layer_bytes|limit|large", seconds=60)
 
 

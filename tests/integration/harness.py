@@ -222,10 +222,16 @@ class PullTestCase(unittest.TestCase):
         root = self.store / part
         return sorted(str(path.relative_to(self.store)) for path in root.rglob("*") if path.is_file()) if root.exists() else []
 
-    def assert_no_litter(self, partial_allowed=False):
-        """Nothing but whole things is in the store."""
-        litter = [f for f in self.store_files("tmp") if not (partial_allowed and "partial" in f or f.endswith(".part") and partial_allowed)]
-        self.assertEqual(litter, [])
+    def litter(self):
+        """What is in the store that is neither whole nor a lock nor a cut download that the next pull goes on with."""
+        return [f for f in self.store_files("tmp") if not re.fullmatch(r"tmp/sha256-[0-9a-f-]+\.blob", f)]
+
+    def assert_no_litter(self):
+        self.assertEqual(self.litter(), [])
+
+    def assert_empty_but_for_cut_downloads(self):
+        self.assertEqual(self.store_files("layers") + self.store_files("images") + self.store_files("references"), [])
+        self.assert_no_litter()
 
     def assert_nothing_stored(self):
         self.assertEqual(self.store_files("images"), [])

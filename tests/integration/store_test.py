@@ -1,5 +1,6 @@
 """The store: full, read-only, someone else's, shared; and what lists and tidies it."""
 import os
+import pathlib
 import shutil
 
 import registries
@@ -23,7 +24,7 @@ class Troubled(PullTestCase):
                 self.assert_nothing_stored()
                 self.assertEqual(self.json("images"), [])
                 self.mlctr("gc", "--max-size", "0")
-                self.assertEqual([f for f in self.store_files() if not f.startswith("locks/")], [])
+                self.assert_empty_but_for_cut_downloads()
 
     def test_disk_full_then_room_again(self):
         with small_filesystem(60 * MIB) as filesystem:
@@ -61,7 +62,11 @@ class Troubled(PullTestCase):
         self.pull(f"{self.host}/edge/semantics:1")
         [record] = [f for f in self.store_files("references") if "busybox" in f]
         (self.store / record).write_text("{")
-        self.assertIn("edge/semantics", self.mlctr("images")[0])
+        out, errors = self.mlctr("images")
+        self.assertIn("edge/semantics", out)
+        self.assertIn(pathlib.Path(record).name, errors, "what is broken is named")
+        self.fails("pull", f"{self.host}/{BUSYBOX}", says=[record, "remove that file"])
+        (self.store / record).unlink()
         self.pull(f"{self.host}/{BUSYBOX}")
         self.assertEqual(len([i for i in self.json("images") if i["reference"]]), 2)
 
@@ -151,7 +156,7 @@ class Commands(PullTestCase):
 
     def test_no_such_image(self):
         for command in (["inspect"], ["rmi"]):
-            self.fails(*command, "nothing:here", says=["nothing:here", "no such image|not in the store"])
+            self.fails(*command, "nothing:here", says=["nothing:here", "in the store"])
         self.fails("export", "nothing:here", self.home / "x", says=["nothing:here"])
         self.assertFalse((self.home / "x").exists())
 
