@@ -12,6 +12,7 @@ constexpr std::string_view k_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 std::string encode_base64(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
+  // Three bytes are four digits; what is missing at the end is zeros, shown as "=".
   for (std::size_t at = 0; at < bytes.size(); at += 3) {
     const std::string_view group = bytes.substr(at, 3);
     std::uint32_t bits = 0;
@@ -29,6 +30,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
     if (text.size() % 4 != 0 || (padding != "=" && padding != "==")) return std::nullopt;
     text = text.substr(0, padding_start);
   }
+  // Six bits are less than a byte.
   if (text.size() % 4 == 1) return std::nullopt;
   std::string bytes;
   std::uint32_t bits = 0;

@@ -48,6 +48,7 @@ CredentialHelper::Answer CredentialHelper::ask(const std::string& action, const 
     ProcessResult result = run_process({.arguments = {program_, action}, .standard_input = input});
     return {result.exit_code, trimmed(result.standard_output), trimmed(result.standard_error)};
   } catch (SysError& error) {
+    // A config.json copied from a laptop names a helper ("desktop", "osxkeychain") that no cluster has.
     if (error.errno_value() == ENOENT) {
       error.add_hint(fmt::format(
           "install {}, or take it out of \"credsStore\" and \"credHelpers\" in Docker's config.json", program_));
@@ -57,6 +58,7 @@ CredentialHelper::Answer CredentialHelper::ask(const std::string& action, const 
 }
 
 void CredentialHelper::fail(const std::string& action, const Answer& answer) const {
+  // By the protocol it is on stdout; scripts of users and crashes put it on stderr.
   const std::string& why = answer.output.empty() ? answer.complaint : answer.output;
   throw Error(fmt::format("{} {} failed: {}", program_, action,
                           why.empty() ? fmt::format("exit code {}", answer.exit_code) : printable(why)));
@@ -108,6 +110,7 @@ void CredentialHelper::erase(const std::string& server_url) const {
 }
 
 std::vector<std::string> CredentialHelper::list() const {
+  // The protocol's own client sends this word too: some helpers wait for an input.
   const Answer answer = ask("list", "unused");
   if (answer.exit_code != 0) fail("list", answer);
   try {

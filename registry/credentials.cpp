@@ -28,6 +28,7 @@ fs::path path_in_environment(const char* variable) {
 
 fs::path home() {
   if (fs::path directory = path_in_environment("HOME"); !directory.empty()) return directory;
+  // Slurm's --export=NONE and cron leave HOME out.
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> buffer(16384);
@@ -145,6 +146,7 @@ fs::path path_to_store_in() {
   return chosen.empty() ? docker_config_path() : chosen;
 }
 
+// As docker chooses: the registry's own, else the one for all.
 std::optional<std::string> helper_for(const DockerConfig& config, const std::string& registry) {
   auto helper = config.helper_of(registry);
   return helper ? helper : config.default_helper();
@@ -171,6 +173,7 @@ bool erase_from_helper(const CredentialHelper& helper, const std::string& regist
   return !urls.empty();
 }
 
+// The helper first: where it fails, the file still says that something is stored.
 bool erase_from(const fs::path& path, const std::string& registry) {
   const std::optional<std::string> text = read_if_exists(path);
   if (!text) return false;
@@ -207,7 +210,7 @@ std::string store_credential(const std::string& registry, const Credential& cred
     }
     const CredentialHelper helper(*helper_name);
     helper.store(docker_key(registry), credential);
-    file.set_marker(registry);
+    file.set_marker(registry);  // after the helper has it: a failure must not lose the old entry
     file.save();
     return helper.program();
   } catch (Error& error) {
@@ -219,6 +222,7 @@ std::string store_credential(const std::string& registry, const Credential& cred
 bool erase_credential(const std::string& registry) {
   bool erased = false;
   const fs::path chosen = path_in_environment("REGISTRY_AUTH_FILE");
+  // Both: the variable may have been set or not when the credential was stored.
   for (const fs::path& path : {chosen, docker_config_path()}) {
     if (path.empty()) continue;
     try {

@@ -74,6 +74,7 @@ std::optional<Credential> DockerConfig::find(const CredentialQuery& query) const
     if (!entry) continue;
     if (auto credential = accept(*entry)) return credential;
   }
+  // Then whatever means the registry in its old or odd forms.
   for (const auto& [key, entry] : auths->members()) {
     if (!is_key_of(key, query.registry) || !entry.is_object()) continue;
     if (auto credential = accept(entry)) return credential;
@@ -91,7 +92,7 @@ std::optional<std::string> DockerConfig::helper_of(std::string_view registry) co
 }
 
 std::optional<std::string> DockerConfig::default_helper() const {
-  std::string name = JsonValue(document_).text_of("credsStore");
+  std::string name = JsonValue(document_).text_of("credsStore");  // docker writes "" for none
   return name.empty() ? std::nullopt : std::optional(std::move(name));
 }
 

@@ -43,6 +43,7 @@ Json parse(const std::string& text) {
   return Json::parse(text);
 }
 
+// Collected first: erasing would end the iteration that finds them.
 std::vector<std::string> keys_of(const Json& auths, std::string_view registry) {
   std::vector<std::string> keys;
   for (const auto& [key, entry] : auths.items()) {
@@ -68,10 +69,11 @@ DockerConfigFile::DockerConfigFile(std::filesystem::path path) : path_(follow_li
   }
 }
 
-void DockerConfigFile::set(std::string_view registry, Json secrets) {
-  Json& auths = document_["auths"];
+void DockerConfigFile::set(std::string_view registry, const Json& secrets) {
+  Json& auths = document_["auths"];  // made where there is none; null counts as none
   if (!auths.is_object()) auths = Json::object();
   const std::string key = docker_key(registry);
+  // An old secret under another name would go on being found, by docker or by us.
   for (const std::string& other : keys_of(auths, registry)) {
     if (other != key) auths.erase(other);
   }
@@ -83,11 +85,12 @@ void DockerConfigFile::set(std::string_view registry, Json secrets) {
 
 void DockerConfigFile::set_entry(std::string_view registry, const Credential& credential) {
   Json secrets = Json::object();
+  // Docker writes a token's user name with an empty password beside it.
   if (!credential.username.empty() || credential.identity_token.empty()) {
     secrets["auth"] = encode_base64(credential.username + ":" + credential.password);
   }
   if (!credential.identity_token.empty()) secrets["identitytoken"] = credential.identity_token;
-  set(registry, std::move(secrets));
+  set(registry, secrets);
 }
 
 void DockerConfigFile::set_marker(std::string_view registry) {
@@ -103,6 +106,7 @@ bool DockerConfigFile::remove_entries(std::string_view registry) {
 }
 
 void DockerConfigFile::save() const {
+  // As docker makes it: others may use the parents, but not see what we keep.
   const std::filesystem::path directory = path_.parent_path();
   if (!directory.empty() && !std::filesystem::exists(directory)) {
     std::filesystem::create_directories(directory.parent_path());

@@ -27,7 +27,7 @@ class DockerConfigFile {
   void save() const;
 
  private:
-  void set(std::string_view registry, nlohmann::ordered_json secrets);
+  void set(std::string_view registry, const nlohmann::ordered_json& secrets);
 
   std::filesystem::path path_;
   nlohmann::ordered_json document_;

@@ -31,6 +31,8 @@ std::string_view take_variable(std::string_view& rest) {
   return name.empty() || is_digit(name.front()) ? std::string_view() : name;
 }
 
+// What a shell would make of the expression, as far as that is only putting variables in; a value is not looked at
+// again.
 std::string expand(std::string_view expression, std::size_t line) {
   constexpr std::string_view k_special_to_shells = " \t\"'`\\;&|<>(){}[]*?!#~";
   std::string value;
@@ -172,7 +174,7 @@ Netrc Netrc::parse(std::string_view text) {
       Entry& entry = netrc.entries_.back();
       entry.is_expression = scanner.is_at_expression();
       entry.password = entry.is_expression ? scanner.expression() : scanner.value(*keyword);
-    } else if (*keyword == "account") {
+    } else if (*keyword == "account") {  // FTP's
       scanner.value(*keyword);
     } else {
       // Not shown: the second half of a password with a space in it would end up here.
@@ -193,6 +195,7 @@ Credential Netrc::resolve(const Entry& entry) {
 std::optional<Credential> Netrc::find(const CredentialQuery& query) const {
   const std::string registry = normalize_registry(query.registry);
   const std::string host = normalize_registry(without_port(registry));
+  // An entry without a password is no answer: a later one of the host may have it.
   const auto first_for = [&](std::string_view wanted) {
     return std::ranges::find_if(entries_, [&](const Entry& entry) {
       return entry.password && (query.user.empty() || entry.login == query.user) &&

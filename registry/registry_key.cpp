@@ -33,6 +33,7 @@ std::vector<std::string> registry_keys(std::string_view registry) {
 }
 
 bool is_key_of(std::string_view key, std::string_view registry) {
+  // Old API URLs: "https://ghcr.io/v1/". Without a scheme a path is a namespace and stays, so that it matches no host.
   for (const std::string_view scheme : {"https://", "http://"}) {
     if (!key.starts_with(scheme)) continue;
     key.remove_prefix(scheme.size());

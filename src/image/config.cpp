@@ -26,6 +26,7 @@ std::vector<Digest> parse_diff_ids(const JsonValue& root) {
   return diff_ids;
 }
 
+// Absent and null are the same empty list everywhere here, as Go's tools write either.
 std::vector<std::string> strings_of(const JsonValue& object, std::string_view name) {
   const auto member = object.find(name);
   return member ? member->as_strings() : std::vector<std::string>();
@@ -85,6 +86,7 @@ ImageConfig parse_image_config(std::string_view body) {
                      .os_version = root.text_of("os.version")};
   // Docker left "os" out until 1.3.
   if (config.platform.os.empty()) config.platform.os = "linux";
+  // For people only: nothing depends on them.
   config.created = root.text_of("created");
   config.author = root.text_of("author");
   config.diff_ids = parse_diff_ids(root);

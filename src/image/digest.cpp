@@ -35,8 +35,10 @@ Digest Digest::parse(std::string_view text) {
   const std::size_t colon = text.find(':');
   const HashAlgorithm algorithm = parse_algorithm(text, colon);
   const std::string_view hex = text.substr(colon + 1);
+  // Before the length: a digest cut or joined in pasting shows where.
   const std::size_t odd = hex.find_first_not_of(k_hex_digits);
   if (odd != std::string_view::npos) {
+    // Two spellings would be two names of one blob in the store.
     if (lowered(hex).find_first_not_of(k_hex_digits) == std::string::npos) {
       fail(text, "its hex digits must be lower-case", fmt::format("did you mean {}?", printable(lowered(text))));
     }

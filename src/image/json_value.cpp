@@ -20,6 +20,7 @@ std::string locate(std::string_view text, std::size_t offset) {
   return fmt::format("line {}, column {}", line, before.size() - line_start + 1);
 }
 
+// What a path shows without quotes.
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 &&
          std::ranges::all_of(name, [](char c) { return is_alphanumeric(c) || c == '_'; });
@@ -35,6 +36,7 @@ void check_json_limits(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
     throw Error(fmt::format("the JSON has {} bytes, more than the {} allowed", text.size(), limits.max_bytes));
   }
+  // Counting brackets and commas is enough: whether they make sense is for the parser to say.
   std::size_t depth = 0;
   std::size_t values = 1;
   bool in_string = false;
@@ -99,6 +101,7 @@ std::string JsonValue::as_string() const {
 }
 
 std::uint64_t JsonValue::as_unsigned(std::uint64_t max) const {
+  // The parser makes 1e3, 1.0 and what is over 64 bits a float: no size is written like that.
   if (!value_->is_number_unsigned()) {
     if (value_->is_number()) fail("expected a whole number that is not negative");
     fail_expecting("a number");

@@ -14,11 +14,13 @@
 namespace mlctr {
 namespace {
 
+// Far over what is in use, and low enough that what we keep of each costs nothing.
 constexpr std::size_t k_max_layers = 1000;   // overlayfs-based tools stop at 127
 constexpr std::size_t k_max_entries = 1000;  // of an index: each is one platform
 // What JSON numbers hold exactly; a thousand of these still fit into 64 bits together.
 constexpr std::uint64_t k_max_blob_bytes = 1ull << 53;
 
+// Only what can be asked for and shown as it stands; a space would end it in an HTTP request line.
 bool is_web_url(std::string_view url) {
   const bool has_scheme = url.starts_with("https://") || url.starts_with("http://");
   return has_scheme && url.size() <= 4096 && std::ranges::all_of(url, [](char c) { return c > ' ' && c < 0x7f; });
@@ -63,6 +65,7 @@ Descriptor parse_layer(const JsonValue& value) {
   return layer;
 }
 
+// `media_type` is empty where neither header nor body has one: OCI allows that, and then the config's type tells.
 Manifest parse_image_manifest(const JsonValue& root, std::string media_type) {
   const JsonValue config = root.at("config");
   check_config_type(config);
@@ -101,6 +104,7 @@ Index parse_index(const JsonValue& root) {
   return index;
 }
 
+// Schema 1 is told from all else before anything is asked of the document: its shape shares nothing with ours.
 void refuse_schema_1(const JsonValue& root, std::string_view media_type) {
   const auto version = root.find("schemaVersion");
   const bool is_version_1 = version && version->is_unsigned() && version->as_unsigned(UINT64_MAX) == 1;
@@ -128,7 +132,7 @@ Kind kind_of(const JsonValue& root, std::string_view media_type) {
 // The type to go by: the body's own, else the registry's header where that is a manifest's at all.
 std::string effective_type(const JsonValue& root, std::string_view content_type) {
   const std::string header(bare_type(content_type));
-  const std::string own = root.text_of("mediaType");
+  std::string own = root.text_of("mediaType");
   const bool header_counts = is_manifest_or_index_type(header) || is_schema_1_type(header);
   if (own.empty()) return header_counts ? header : std::string();
   if (header_counts && is_index_type(header) != is_index_type(own)) {
@@ -137,6 +141,7 @@ std::string effective_type(const JsonValue& root, std::string_view content_type)
   return own;
 }
 
+// For the message when none fits: each once, in the index's order. What an index says of itself is hostile.
 std::string list_platforms(const Index& index) {
   constexpr std::size_t k_shown = 20;
   std::vector<std::string> names;
@@ -150,6 +155,7 @@ std::string list_platforms(const Index& index) {
   return fmt::format("{}{}", fmt::join(names, ", "), more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
+// In the specification's order of members, which is what other tools write.
 nlohmann::ordered_json to_json(const Descriptor& descriptor) {
   nlohmann::ordered_json json{
       {"mediaType", descriptor.media_type}, {"digest", descriptor.digest.to_string()}, {"size", descriptor.size_bytes}};

@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 6> k_config_types{"application/vnd.oci.im
 // OCI writes the compression as "+gzip", Docker as ".gzip".
 bool is_layer(std::string_view type, std::string_view base) {
   if (!type.starts_with(base)) return false;
+  // With nothing behind the base it is a plain tar.
   const std::string_view compression = type.substr(base.size());
   return compression.empty() || compression == "+gzip" || compression == "+zstd" || compression == ".gzip" ||
          compression == ".zstd";
@@ -61,6 +62,7 @@ bool is_image_config_type(std::string_view type) {
   return std::ranges::find(k_config_types, type) != k_config_types.end();
 }
 
+// "+encrypted" stands behind any of the others (containers/ocicrypt).
 LayerKind layer_kind(std::string_view type) {
   if (type.ends_with("+encrypted")) return LayerKind::encrypted;
   if (is_layer(type, k_oci_layer) || is_layer(type, k_docker_layer)) return LayerKind::ordinary;

@@ -113,7 +113,7 @@ std::vector<Runnable> runnable_on(const Platform& wanted) {
   } else if (wanted.architecture == "arm") {
     append_older(list, "arm", version->major - 1, 5);
   } else if (wanted.architecture == "arm64" && version->major >= 8) {
-    list.clear();
+    list.clear();  // "v8.0" and "v8" are one: start from the canonical form
     append_arm64(list, version->major, version->minor);
     // ARMv9.x has everything of ARMv8.(x+5).
     if (version->major == 9) append_arm64(list, 8, std::min(version->minor + 5, 9));
@@ -138,6 +138,7 @@ bool is_known_architecture(std::string_view name) {
          std::ranges::find(k_aliases, lower, &Alias::name) != k_aliases.end();
 }
 
+// What may go into a message or a path as it stands.
 bool is_word(std::string_view text) {
   return !text.empty() && text.size() <= 32 &&
          std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == '_'; });
@@ -180,6 +181,7 @@ std::string Platform::to_string() const {
 }
 
 int platform_score(const Platform& wanted, const Platform& offered) {
+  // 100 down by one for each step away from the best; the longest list has 22 steps.
   const Platform want = canonical(wanted);
   const Platform offer = canonical(offered);
   if (want.os != offer.os) return 0;

@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 3> k_hub_aliases{k_hub, "index.docker.io"
 
 // Every view below is a part of the text as typed, so that ReferenceText can say at which character something is wrong.
 
+// Docker's rule: without a dot, a port or the name localhost it is a namespace of Docker Hub.
 bool looks_like_registry(std::string_view component) {
   return component == "localhost" || component.find_first_of(".:") != std::string_view::npos;
 }
@@ -33,6 +34,7 @@ void check_port(const ReferenceText& text, std::string_view registry, std::strin
             "a tag comes last: REGISTRY[:PORT]/REPOSITORY:TAG");
 }
 
+// RFC 1123; distribution allows no underscore here either.
 void check_host_label(const ReferenceText& text, std::string_view label) {
   if (label.empty()) text.fail(label, "the registry's host name has an empty part", {});
   const auto odd = std::ranges::find_if_not(label, [](char c) { return is_alphanumeric(c) || c == '-'; });
@@ -43,6 +45,7 @@ void check_host_label(const ReferenceText& text, std::string_view label) {
   }
 }
 
+// Zones ("%eth0") mean nothing to another host, and inet_pton takes none.
 void check_ipv6(const ReferenceText& text, std::string_view host) {
   in6_addr address{};
   const std::string inner(host.substr(1, host.size() - 2));
@@ -129,6 +132,7 @@ void check_user(const ReferenceText& text, std::string_view user) {
     text.fail(user.substr(colon), "a user name can't have a ':'",
               "a digest is written @sha256:…; a password never belongs here, `mlctr login` keeps it");
   }
+  // Robot accounts are "robot$name", NVIDIA's is "$oauthtoken", others are mail addresses.
   const auto odd = std::ranges::find_if_not(user, [](char c) { return c > ' ' && c < 0x7f; });
   if (odd != user.end()) text.fail_at_character(odd - user.begin() + user.data(), "in the user name");
 }
@@ -147,6 +151,7 @@ Split split_registry(std::string_view name) {
   return {name.substr(0, slash), name.substr(slash + 1), true};
 }
 
+// Docker refuses it too, so that an ID pasted from `docker images` is not searched for on Docker Hub.
 bool is_image_id(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -187,6 +192,7 @@ ImageReference ImageReference::parse(std::string_view typed) {
     throw UsageError("the image's name is empty", "name one, like python:3.8 or ghcr.io/owner/name:1.0");
   if (typed.size() > k_max_reference_bytes) text.fail(typed, "it is longer than 2048 characters", {});
   const ReferenceText::Parts parts = text.split();
+  // The user first: until that is checked, a password may stand in the text.
   ImageReference reference;
   if (parts.user) {
     check_user(text, *parts.user);
@@ -207,7 +213,7 @@ std::string ImageReference::to_string() const {
 }
 
 std::string ImageReference::familiar() const {
-  const std::string whole = to_string();
+  std::string whole = to_string();
   if (registry != k_hub) return whole;
   std::string_view name = repository;
   if (name.starts_with("library/") && name.find('/', 8) == std::string_view::npos) name.remove_prefix(8);

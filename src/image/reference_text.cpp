@@ -47,6 +47,7 @@ std::string_view ReferenceText::without_scheme() const {
     const std::string form = rest.find('@') == std::string_view::npos ? printable(rest) : "REGISTRY/REPOSITORY:TAG";
     fail(typed_, fmt::format("a reference has no {}://", scheme), fmt::format("did you mean {}?", form));
   }
+  // enroot has these.
   if (scheme == "dockerd" || scheme == "podman") {
     fail(typed_, fmt::format("{}:// asks a daemon, which mlctr doesn't", scheme),
          fmt::format("{} save NAME -o FILE.tar, then docker-archive:FILE.tar",
@@ -90,7 +91,7 @@ void ReferenceText::fail(std::string_view part, std::string_view why, std::strin
 
 void ReferenceText::fail_at_character(const char* character, std::string_view where) const {
   const std::string_view from_here = typed_.substr(character - typed_.data());
-  std::size_t length = 1;
+  std::size_t length = 1;  // with the continuation bytes of its UTF-8, if that is what it is
   while (length < from_here.size() && (static_cast<unsigned char>(from_here[length]) & 0xc0) == 0x80) ++length;
   fail(from_here, fmt::format("'{}' can't be {}", printable(from_here.substr(0, length)), where), {});
 }

@@ -21,6 +21,7 @@ struct PathAndName {
 std::optional<PathAndName> parse_prefixed(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
   const std::string_view rest = text.substr(prefix.size());
+  // The first colon, as skopeo has it: names have colons more often than paths do.
   const std::size_t colon = rest.find(':');
   const std::string_view path = rest.substr(0, colon);
   const auto fail = [&](std::string_view why) {
@@ -38,6 +39,7 @@ std::optional<PathAndName> parse_prefixed(std::string_view text, std::string_vie
   return PathAndName{path, std::string(name)};
 }
 
+// A name like these would be valid on Docker Hub, but nobody who types one means that (enroot and pyxis did).
 bool is_squashfs_path(std::string_view text) {
   constexpr std::array<std::string_view, 3> k_suffixes{".sqsh", ".squashfs", ".sif"};
   if (text.starts_with("/") || text.starts_with("./") || text.starts_with("../")) return true;
@@ -50,6 +52,7 @@ std::string with_name(std::string_view prefix, const std::filesystem::path& path
   return name.empty() ? text : text + ":" + name;
 }
 
+// Whether parse_image_source would take it for one without "docker://" in front.
 bool is_reference(std::string_view text) {
   return !is_squashfs_path(text) && !text.starts_with("oci:") && !text.starts_with("oci-archive:") &&
          !text.starts_with("docker-archive:");
