@@ -24,7 +24,7 @@ void assemble_image(const ResolvedImage& image, const std::string& reference,
                     std::stop_token stop) {
   std::uint64_t total_bytes = 0;
   for (const std::filesystem::path& layer : layers) total_bytes += std::filesystem::file_size(layer);
-  const auto progress = board.add("image", total_bytes);
+  const auto progress = board.add("image", total_bytes, ProgressKind::image);
   progress->phase = Phase::merging;
 
   Store::NewImage made = store.new_image(image.digest);

@@ -85,7 +85,7 @@ PullResult record_squashfs(const std::filesystem::path& file, const PullRequest&
   const Fd fd = open_file(path, O_RDONLY);
   const SelfDescription description = describe(fd.get(), path, request.platform);
 
-  const auto progress = board.add(path.filename().string(), file_size(fd.get(), path.string()));
+  const auto progress = board.add(path.filename().string(), file_size(fd.get(), path.string()), ProgressKind::image);
   progress->phase = Phase::converting;
   const Digest digest = hash_file(fd.get(), path.string(), *progress, stop);
   progress->phase = Phase::done;

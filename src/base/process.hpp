@@ -20,7 +20,7 @@ struct ProcessCommand {
   std::size_t max_output_bytes = 1u << 20;
 };
 
-/// Waits for the program. Throws SysError where it can't be started, Error where it ran past its time or said too much.
+/// Waits for the program. SIGPIPE must be ignored in this process: a helper need not read its input. Throws SysError where it can't be started, Error where it ran past its time or said too much.
 ProcessResult run_process(const ProcessCommand& command);
 
 }  // namespace mlctr

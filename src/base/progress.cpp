@@ -4,8 +4,8 @@
 
 namespace mlctr {
 
-std::shared_ptr<ProgressItem> ProgressBoard::add(std::string label, std::uint64_t total_bytes) {
-  auto item = std::make_shared<ProgressItem>(std::move(label), total_bytes);
+std::shared_ptr<ProgressItem> ProgressBoard::add(std::string label, std::uint64_t total_bytes, ProgressKind kind) {
+  auto item = std::make_shared<ProgressItem>(std::move(label), total_bytes, kind);
   const std::lock_guard lock(mutex_);
   items_.push_back(item);
   return item;

@@ -48,7 +48,6 @@ std::optional<Seconds> later(std::optional<Seconds> a, std::optional<Seconds> b)
 
 ItemSnapshot ProgressSampler::sample_item(const ProgressItem& item, Meters& meters, RateMeter::Clock::time_point now) {
   const Phase phase = item.phase;
-  meters.was_merging |= phase == Phase::merging;
   ItemSnapshot view;
   view.label = printable(item.label());
   view.activity = activity_of(item, phase);
@@ -108,7 +107,7 @@ ProgressSnapshot ProgressSampler::sample(const ProgressBoard& board, RateMeter::
   for (const std::shared_ptr<ProgressItem>& item : board.items()) {
     Meters& meters = meters_[item];
     snapshot.items.push_back(sample_item(*item, meters, now));
-    if (!meters.was_merging) add_to_total(snapshot, *item, snapshot.items.back());
+    if (item->kind() == ProgressKind::layer) add_to_total(snapshot, *item, snapshot.items.back());
   }
   finish_total(snapshot, now);
   return snapshot;

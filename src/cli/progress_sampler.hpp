@@ -43,7 +43,6 @@ class ProgressSampler {
  private:
   struct Meters {
     RateMeter download, conversion;
-    bool was_merging = false;  // the image itself, not a layer
   };
   ItemSnapshot sample_item(const ProgressItem& item, Meters& meters, RateMeter::Clock::time_point now);
   void add_to_total(ProgressSnapshot& snapshot, const ProgressItem& item, const ItemSnapshot& view);

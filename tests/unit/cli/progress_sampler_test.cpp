@@ -76,7 +76,7 @@ TEST_CASE("reused layers count as done, others' layers and the image not as ours
   board.add("a", 100)->phase = Phase::cached;
   board.add("b", 200)->phase = Phase::waiting_for_other;
   board.add("c", 400)->phase = Phase::done;
-  board.add("image", 5'000)->phase = Phase::merging;
+  board.add("image", 5'000, ProgressKind::image)->phase = Phase::merging;
   ProgressSampler sampler;
   const ProgressSnapshot snapshot = sampler.sample(board, k_start);
   CHECK(snapshot.layers == 3);
