@@ -53,25 +53,6 @@ class SpawnSignals {
   posix_spawnattr_t attributes_{};
 };
 
-// mlctr ignores SIGPIPE and blocks signals in most threads; a program it starts expects neither.
-struct DefaultSignals {
-  DefaultSignals() {
-    sigset_t none, pipe;
-    ::sigemptyset(&none);
-    ::sigemptyset(&pipe);
-    ::sigaddset(&pipe, SIGPIPE);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &pipe);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  DefaultSignals(const DefaultSignals&) = delete;
-  DefaultSignals& operator=(const DefaultSignals&) = delete;
-  ~DefaultSignals() { posix_spawnattr_destroy(&attributes); }
-
-  posix_spawnattr_t attributes{};
-};
-
 // A started child: killed and reaped by the destructor unless wait() was reached.
 class Child {
  public:
@@ -79,7 +60,6 @@ class Child {
     std::vector<char*> argv;
     for (const std::string& argument : command.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
-    const DefaultSignals signals;
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in.read_end.get(), 0);
