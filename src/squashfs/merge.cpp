@@ -23,9 +23,9 @@ namespace {
 struct LayerFile {
   std::filesystem::path path;
   Fd file;
-  std::vector<FragmentBlock> fragments;
-  ExtentPlan plan;
-  std::map<std::uint32_t, std::uint32_t> kept_fragments;  // number in the layer -> in the image
+  std::vector<FragmentBlock> fragments{};
+  ExtentPlan plan{};
+  std::map<std::uint32_t, std::uint32_t> kept_fragments{};  // number in the layer -> in the image
 };
 
 std::uint64_t stored_bytes(const FileContent& file) {
@@ -58,7 +58,7 @@ class Merge {
 
  private:
   void apply(const std::filesystem::path& path) {
-    LayerFile& layer = layers_.emplace_back(LayerFile{.path = path, .file = open_file(path, O_RDONLY)});
+    LayerFile& layer = layers_.emplace_back(LayerFile{path, open_file(path, O_RDONLY), {}, {}, {}});
     const Reader reader(layer.file.get(), path);
     if (reader.superblock().block_bytes != k_block_bytes || reader.superblock().compressor != CompressorId::zstd) {
       throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
