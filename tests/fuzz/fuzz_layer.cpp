@@ -1,7 +1,8 @@
 // A layer blob of any bytes, converted under its own digest: whatever it holds, the result is a layer file that reads
 // back as a tree, or an Error; never a crash, a hang or much memory.
 //
-// The first byte chooses the limits and how the source cuts the blob; the rest is the blob (gzip, zstd or plain).
+// The first byte chooses how the source cuts the blob and whether tar headers get right checksums, which no mutation
+// would keep; the rest is the blob (gzip, zstd or plain).
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -60,6 +61,16 @@ Digest diff_id_of(std::string_view blob) {
   return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
 }
 
+void mend_checksums(std::string& tar) {
+  for (std::size_t at = 0; at + 512 <= tar.size(); at += 512) {
+    if (tar.compare(at + 257, 5, "ustar") != 0) continue;
+    tar.replace(at + 148, 8, 8, ' ');
+    unsigned sum = 0;
+    for (std::size_t i = at; i < at + 512; ++i) sum += static_cast<unsigned char>(tar[i]);
+    for (std::size_t i = 6; i > 0; --i, sum /= 8) tar[at + 147 + i] = static_cast<char>('0' + sum % 8);
+  }
+}
+
 // Kept from run to run: making threads for every input would be all that is measured.
 squashfs::CompressorPool& pool() {
   static squashfs::CompressorPool shared(2, 1);
@@ -70,7 +81,8 @@ squashfs::CompressorPool& pool() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const std::string_view blob(reinterpret_cast<const char*>(data) + 1, size - 1);
+  std::string blob(reinterpret_cast<const char*>(data) + 1, size - 1);
+  if (data[0] >= 128) mend_checksums(blob);
   Source source(blob, std::size_t{1} << (data[0] % 20));
   const Fd output(::memfd_create("layer", MFD_CLOEXEC));
   try {
