@@ -62,8 +62,8 @@ const CLI::App& reached_command(const CLI::App& program) {
   const CLI::App& command = reached_command(program);
   const std::string full_name = &command == &program ? "mlctr" : "mlctr " + command.get_name();
   const std::string help = fmt::format("{} --help", full_name);
-  const std::vector<std::string> extras = program.remaining(true);
-  if (mistake.get_name() != "ExtrasError" || extras.empty()) {
+  const std::vector<std::string> extras = command.remaining();
+  if (dynamic_cast<const CLI::ExtrasError*>(&mistake) == nullptr || extras.empty()) {
     throw UsageError(fmt::format("{}: {}", full_name, printable(mistake.what())), help);
   }
   const std::string& extra = extras.front();

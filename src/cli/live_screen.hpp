@@ -22,9 +22,6 @@ class LiveScreen {
   /// Removes the drawn lines: what comes next stands in their place.
   std::string clear(std::size_t columns);
 
-  /// Someone else has written since (a suspension): the next frame starts where the cursor is.
-  void forget() { drawn_columns_.clear(); }
-
  private:
   std::string move_to_first_line(std::size_t columns) const;
 

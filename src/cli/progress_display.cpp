@@ -25,15 +25,12 @@ class ProgressDisplay::View {
 
 class ProgressDisplay::LiveView : public View {
  public:
-  explicit LiveView(const DisplayOptions& options)
-      : options_(options), screen_(narrow_lines()), cursor_(std::in_place, options.fd) {}
+  explicit LiveView(const DisplayOptions& options) : options_(options), screen_(narrow_lines()) {
+    cursor_.emplace(options.fd, [this] { return screen_.clear(terminal_size(options_.fd).columns); });
+  }
 
   void show(const ProgressSnapshot& snapshot, const std::vector<std::string>& notes) override {
     const auto lock = drawing_lock();
-    if (suspensions_seen_ != suspension_count()) {
-      suspensions_seen_ = suspension_count();
-      screen_.forget();
-    }
     std::move(notes.begin(), notes.end(), std::back_inserter(held_notes_));
     if (!is_foreground(options_.fd)) return;  // after ^Z and bg: the terminal is another's
     const TerminalSize size = terminal_size(options_.fd);
@@ -60,7 +57,6 @@ class ProgressDisplay::LiveView : public View {
   DisplayOptions options_;
   LiveScreen screen_;
   std::optional<HiddenCursor> cursor_;
-  unsigned suspensions_seen_ = suspension_count();
   std::vector<std::string> held_notes_;
   Clock::time_point started_ = Clock::now();
 };

@@ -16,13 +16,15 @@ namespace {
 
 constexpr std::string_view k_hide_cursor = "\x1b[?25l";
 constexpr std::string_view k_show_cursor = "\x1b[?25h";
+// From the line the cursor rests on: what comes next must not mix with it.
+constexpr std::string_view k_clear_from_here = "\r\x1b[J";
 
 // A process has one terminal, and a signal may end it at any moment: so what is changed on it is kept here, once.
 std::atomic<int> cursor_hidden_on{-1};
 std::atomic<int> typing_hidden_on{-1};
 termios modes_before{};  // valid while typing_hidden_on is
 std::mutex drawing;
-std::atomic<unsigned> suspensions{0};
+std::function<std::string()> clear_drawn;  // under `drawing`
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here changes the environment
@@ -84,9 +86,11 @@ void write_to_terminal(int fd, std::string_view text) noexcept {
   }
 }
 
-HiddenCursor::HiddenCursor(int fd) {
+HiddenCursor::HiddenCursor(int fd, std::function<std::string()> clear) {
+  const std::unique_lock lock = drawing_lock();
+  clear_drawn = std::move(clear);
   cursor_hidden_on = fd;
-  write_to_terminal(fd, k_hide_cursor);
+  if (is_foreground(fd)) write_to_terminal(fd, k_hide_cursor);
 }
 
 HiddenCursor::~HiddenCursor() {
@@ -107,7 +111,10 @@ HiddenTyping::~HiddenTyping() {
 
 void restore_terminal() noexcept {
   const int cursor_fd = cursor_hidden_on.load();
-  if (cursor_fd >= 0) write_to_terminal(cursor_fd, k_show_cursor);
+  if (cursor_fd >= 0) {
+    write_to_terminal(cursor_fd, k_clear_from_here);
+    write_to_terminal(cursor_fd, k_show_cursor);
+  }
   const int typing_fd = typing_hidden_on.load();
   if (typing_fd >= 0) ::tcsetattr(typing_fd, TCSANOW, &modes_before);
 }
@@ -118,6 +125,7 @@ std::unique_lock<std::mutex> drawing_lock() {
 
 void suspend_process() {
   const std::unique_lock lock = drawing_lock();
+  if (const int fd = cursor_hidden_on.load(); fd >= 0 && is_foreground(fd)) write_to_terminal(fd, clear_drawn());
   restore_terminal();
   ::kill(::getpid(), SIGSTOP);
   // Here again once the shell has said `fg` or `bg`.
@@ -125,11 +133,6 @@ void suspend_process() {
   if (cursor_fd >= 0 && is_foreground(cursor_fd)) write_to_terminal(cursor_fd, k_hide_cursor);
   const int typing_fd = typing_hidden_on.load();
   if (typing_fd >= 0 && is_foreground(typing_fd)) hide_typing(typing_fd);
-  ++suspensions;
-}
-
-unsigned suspension_count() noexcept {
-  return suspensions;
 }
 
 }  // namespace mlctr::cli

@@ -4,8 +4,9 @@
 
 #include <termios.h>
 
-#include <cstdint>
+#include <functional>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 namespace mlctr::cli {
@@ -40,10 +41,11 @@ NarrowLines narrow_lines();
 /// Writes all of `text`, whatever happens: a terminal that is gone is no reason to fail what it only shows.
 void write_to_terminal(int fd, std::string_view text) noexcept;
 
-/// Hides the cursor of `fd` while it lives. One at a time.
+/// Hides the cursor of `fd` while it lives. One at a time. `clear_drawn`, called with the drawing lock held, gives the
+/// bytes that remove what is drawn: a suspension leaves nothing half-finished on the screen.
 class HiddenCursor {
  public:
-  explicit HiddenCursor(int fd);
+  HiddenCursor(int fd, std::function<std::string()> clear_drawn);
   ~HiddenCursor();
   HiddenCursor(const HiddenCursor&) = delete;
   HiddenCursor& operator=(const HiddenCursor&) = delete;
@@ -66,7 +68,5 @@ std::unique_lock<std::mutex> drawing_lock();
 
 /// Stops this process as ^Z does, the terminal put back meanwhile. Returns when it goes on.
 void suspend_process();
-/// How often that happened: a display that sees it grow must start on fresh lines.
-unsigned suspension_count() noexcept;
 
 }  // namespace mlctr::cli

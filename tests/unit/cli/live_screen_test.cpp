@@ -49,16 +49,10 @@ TEST_CASE("a terminal that cuts lines keeps their number") {
   CHECK(goes_up(screen.repaint({}, lines({39}), 40), 2));
 }
 
-TEST_CASE("after a suspension the frame begins anew") {
-  LiveScreen screen(NarrowLines::rewrapped);
-  screen.repaint({}, lines({10, 10, 10}), 80);
-  screen.forget();
-  CHECK(screen.repaint({}, lines({5}), 80).starts_with("\rxxxxx"));
-}
-
-TEST_CASE("clearing leaves the cursor where the frame began") {
+TEST_CASE("clearing leaves the cursor where the frame began, and the next frame begins there") {
   LiveScreen screen(NarrowLines::rewrapped);
   screen.repaint({}, lines({10, 10, 10}), 80);
   CHECK(screen.clear(80) == "\r\x1b[2A\x1b[J");
   CHECK(screen.clear(80) == "\r\x1b[J");
+  CHECK(screen.repaint({}, lines({5}), 80).starts_with("\rxxxxx"));
 }
