@@ -54,7 +54,6 @@ class Collector {
         ++report_.in_use;
         continue;
       }
-      // Its maker may have come and gone between our look and our lock.
       if (is_removing()) store_.remove_temporary(entry);
       const bool is_partial = entry.kind == TemporaryEntry::Kind::partial_blob;
       add(is_partial ? RemovedEntry::Kind::partial_download : RemovedEntry::Kind::temporary,

@@ -1,21 +1,17 @@
 #include "app/configuration.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <optional>
 
 #include "app/settings.hpp"
+#include "app/settings_file.hpp"
 #include "base/error.hpp"
-#include "base/fd.hpp"
-#include "base/file.hpp"
 #include "base/printable.hpp"
 
 extern char** environ;
@@ -24,9 +20,6 @@ namespace mlctr {
 namespace {
 
 constexpr std::string_view k_registries = "registries";
-constexpr std::uint64_t k_max_file_bytes = 1u << 20;
-
-enum class Origin { system, user };
 
 std::string registry_key(std::string_view registry, std::string_view key) {
   return fmt::format("{}.{}.{}", k_registries, quote_toml(registry), key);
@@ -49,33 +42,6 @@ const Setting<Owner>* find_setting(std::span<const Setting<Owner>> table, std::s
 
 bool is_path(SettingType type) {
   return type == SettingType::path || type == SettingType::path_list;
-}
-
-// Whoever can write to it can name a hostile mirror or a store of his own.
-void check_trust(int fd, const std::filesystem::path& file, Origin origin) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) throw SysError("cannot stat " + file.string());
-  if (!S_ISREG(status.st_mode)) throw Error(file.string() + " is not a file");
-  if ((status.st_mode & S_IWOTH) != 0) {
-    throw Error("cannot trust the settings in " + file.string() + ": everyone may write to it",
-                "look it through, then: chmod o-w " + file.string());
-  }
-  // Where the system's directory is, only the administrator writes.
-  if (origin == Origin::system || status.st_uid == 0 || status.st_uid == ::geteuid()) return;
-  throw Error(fmt::format("cannot trust the settings in {}: it belongs to user {}", file.string(), status.st_uid),
-              "make it your own, or set XDG_CONFIG_HOME");
-}
-
-// Absent where there is no such file.
-std::optional<std::string> read_trusted_file(const std::filesystem::path& file, Origin origin) {
-  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  if (!fd) throw SysError("cannot open the settings " + file.string());
-  check_trust(fd.get(), file, origin);
-  std::string text(k_max_file_bytes + 1, '\0');
-  text.resize(read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0, file.string()));
-  if (text.size() > k_max_file_bytes) throw Error(file.string() + " is larger than 1 MiB");
-  return text;
 }
 
 std::string place(const std::filesystem::path& file, const toml::source_region& region) {
@@ -105,9 +71,9 @@ class Loader {
     configuration_.store = default_store();
   }
 
-  void read_file(const std::filesystem::path& file, Origin origin) {
+  void read_file(const std::filesystem::path& file, SettingsOrigin origin) {
     if (file.empty()) return;
-    const std::optional<std::string> text = read_trusted_file(file, origin);
+    const std::optional<std::string> text = read_settings_file(file, origin);
     if (!text) return;
     file_ = file;
     try {
@@ -271,8 +237,8 @@ ConfigurationSources ConfigurationSources::of_process() {
 
 Configuration load_configuration(const ConfigurationSources& sources) {
   Loader loader(sources);
-  loader.read_file(sources.system_file, Origin::system);
-  loader.read_file(sources.user_file, Origin::user);
+  loader.read_file(sources.system_file, SettingsOrigin::system);
+  loader.read_file(sources.user_file, SettingsOrigin::user);
   loader.read_environment();
   return loader.take();
 }
