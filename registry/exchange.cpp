@@ -14,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/printable.hpp"
 #include "registry/ca_bundle.hpp"
 
 namespace mlctr {
@@ -219,7 +220,7 @@ class Transfer {
       failure.kind = connected_after > 0 ? NetworkFailure::tls : NetworkFailure::connect;
     }
     const std::string_view detail = error_text_.data();
-    failure.text = detail.empty() ? curl_easy_strerror(code) : std::string(detail);
+    failure.text = printable(detail.empty() ? curl_easy_strerror(code) : detail);
     long os_error = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_error);
     if (code == CURLE_COULDNT_CONNECT && os_error != 0) {
@@ -280,6 +281,8 @@ const char* built_in_ca_file() {
 ExchangeEngine::Impl::Impl() : bundle(built_in_ca_file()) {
   multi = curl_multi_init();
   if (multi == nullptr) throw std::bad_alloc();
+  // A connection for each layer: on a long way one TCP flow is slower than several, and a break hurts one layer only.
+  curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 1L);
 
   // The thread takes no signals: Ctrl-C belongs to the main thread, and OpenSSL's writes to a closed socket must not
   // raise SIGPIPE.
