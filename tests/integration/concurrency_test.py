@@ -6,7 +6,7 @@ import signal
 import time
 
 import registries
-from harness import COMMAND_SECONDS, EXIT_STOPPED, PullTestCase
+from harness import COMMAND_SECONDS, PullTestCase
 
 PYTHON = "library/python:3.8"
 
@@ -55,7 +55,7 @@ class Together(PullTestCase):
             first.kill()
             first.communicate()
             self.finish(others)
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
+        self.assert_undisturbed("python")
 
     def test_gc_and_rmi_beside_pulls(self):
         host = registries.plain().host
@@ -70,7 +70,7 @@ class Together(PullTestCase):
 
 
 class Interrupted(PullTestCase):
-    def cut_in_the_middle_of_a_layer(self, nginx, number, expected_status):
+    def cut_in_the_middle_of_a_layer(self, nginx, number):
         """Starts a pull from the slow host, sends it signal `number` while it downloads, and returns the requests so far."""
         process = self.start("pull", f"{nginx.host['slow']}/{PYTHON}")
         wait_until(lambda: sum(p.stat().st_size for p in self.store.rglob("*") if p.is_file()) > 8 << 20)
@@ -78,32 +78,32 @@ class Interrupted(PullTestCase):
         process.send_signal(number)
         _, errors = process.communicate(timeout=20)
         self.assertLess(time.monotonic() - began, 3, "it did not stop at once")
-        self.assertEqual(process.returncode, expected_status, errors[-1000:])
+        self.assertEqual(process.returncode, -number, "it did not die of the signal, as shells and Slurm expect")
         time.sleep(0.3)  # nginx writes its log when it notices
         self.assert_nothing_stored()
         return len(nginx.requests())
 
-    def assert_resumes(self, number, expected_status):
+    def assert_resumes(self, number):
         with registries.nginx(slow_rate="8m") as nginx:
             host = nginx.host["slow"]
             self.configure(host)
-            before = self.cut_in_the_middle_of_a_layer(nginx, number, expected_status)
+            before = self.cut_in_the_middle_of_a_layer(nginx, number)
             self.pull(f"{host}/{PYTHON}")
             ranges = [e["range"] for e in nginx.requests()[before:] if e["range"]]
             starts = [int(m[1]) for m in (re.fullmatch(r"bytes=(\d+)-\d*", r) for r in ranges) if m]
             self.assertTrue(starts and max(starts) > 1 << 20, f"not resumed: {ranges}")
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
+        self.assert_undisturbed("python")
         self.assert_no_litter()
 
     def test_control_c_then_resume(self):
-        self.assert_resumes(signal.SIGINT, EXIT_STOPPED)
+        self.assert_resumes(signal.SIGINT)
 
     def test_sigterm_then_resume(self):
         """What scancel sends."""
-        self.assert_resumes(signal.SIGTERM, EXIT_STOPPED)
+        self.assert_resumes(signal.SIGTERM)
 
     def test_sigkill_then_resume(self):
-        self.assert_resumes(signal.SIGKILL, -signal.SIGKILL)
+        self.assert_resumes(signal.SIGKILL)
 
     def test_resume_where_the_server_ignores_range(self):
         with registries.nginx(slow_rate="20m") as nginx:
@@ -114,7 +114,7 @@ class Interrupted(PullTestCase):
             process.kill()
             process.communicate()
             self.pull(f"{host}/{PYTHON}")
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
+        self.assert_undisturbed("python")
 
     def test_stopped_pull_says_how_to_go_on(self):
         with registries.nginx(slow_rate="4m") as nginx:
@@ -137,7 +137,7 @@ class Interrupted(PullTestCase):
             process.communicate()
             self.mlctr("images")
         self.pull(f"{host}/{PYTHON}")
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
+        self.assert_undisturbed("python")
         self.mlctr("rmi", f"{host}/{PYTHON}")
         self.mlctr("gc", "--max-size", "0")
         self.assert_empty_but_for_cut_downloads()

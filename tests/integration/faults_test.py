@@ -2,6 +2,7 @@
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -49,6 +50,8 @@ class FaultyRegistry:
 
 class Faults(PullTestCase):
     def registry(self, *arguments):
+        """A new one, and a store without what an earlier one left."""
+        shutil.rmtree(self.store, ignore_errors=True)
         registry = FaultyRegistry(*arguments)
         self.addCleanup(registry.__exit__)
         self.name = f"{registry.host}/{NAME}:1"
@@ -56,7 +59,7 @@ class Faults(PullTestCase):
 
     def assert_pulls(self, **more):
         errors = self.pull(self.name, **more)[1]
-        self.assert_same_tree(self.squashfs_of(self.name), "python")
+        self.assert_undisturbed("python")
         self.assert_no_litter()
         return errors
 
@@ -157,14 +160,14 @@ class Faults(PullTestCase):
         for location in ("file:///etc/passwd", "ftp://127.0.0.1/x", "http://127.0.0.1:1/", ""):
             with self.subTest(location):
                 registry = self.registry()
-                registry.fault("redirect", path=BLOBS, times=-1, location=location)
+                registry.fault("location", path=BLOBS, times=-1, location=location)
                 errors = self.fails("pull", self.name, hint=False, seconds=170)
                 self.assertNotIn("root:", errors)
                 self.assert_nothing_stored()
 
     def test_redirect_loop(self):
         registry = self.registry()
-        registry.fault("redirect", path="/manifests/", times=-1, location=f"http://{registry.host}/v2/{NAME}/manifests/1")
+        registry.fault("location", path="/manifests/", times=-1, location=f"http://{registry.host}/v2/{NAME}/manifests/1")
         self.fails("pull", self.name, says="redirect", hint=False)
 
     def test_a_hundred_megabytes_of_json(self):

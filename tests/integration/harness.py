@@ -2,6 +2,7 @@
 import atexit
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -20,7 +21,6 @@ ORDINARY_USER = "mlctrtest"
 PASSWORD = "s3cret-Pass wörd"  # nothing that mlctr prints or runs may ever hold it
 USERS = {"alice": PASSWORD, "carol": "netrc-has-no-quotes"}
 EXIT_OWN_FAILURE = 125
-EXIT_STOPPED = 130
 COMMAND_SECONDS = 120
 
 # No tar has an entry of its own for these: umoci gives them the time of unpacking.
@@ -105,6 +105,18 @@ def tree_of(squashfs):
 
 def expected_tree(image):
     return json.loads((fixtures() / "trees" / f"{image}.json").read_text())
+
+
+def layer_digests(store):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (store / "layers").rglob("*.sqsh")}
+
+
+@functools.cache
+def undisturbed_layers(image):
+    store = shared_directory("undisturbed")
+    command = [binary(), "pull", "--quiet", f"oci:{fixtures()}/layouts/{image}:1"]
+    subprocess.run(command, env={"MLCTR_STORE": str(store), "HOME": str(store)}, check=True, stdout=subprocess.DEVNULL)
+    return layer_digests(store)
 
 
 class PullTestCase(unittest.TestCase):
@@ -236,6 +248,10 @@ class PullTestCase(unittest.TestCase):
     def assert_nothing_stored(self):
         self.assertEqual(self.store_files("images"), [])
         self.assertEqual(self.store_files("references"), [])
+
+    def assert_undisturbed(self, image):
+        """The store's layers are those of a pull that nothing troubled, byte for byte (a layer file does not say where it is from)."""
+        self.assertEqual(layer_digests(self.store), undisturbed_layers(image))
 
     def assert_same_tree(self, squashfs, image):
         expected, found = expected_tree(image), tree_of(squashfs)
