@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$PWD/build/quickstart
-export MLCTR_STORE=${MLCTR_STORE:-$work/store} PATH=$PWD/build/release/src/cli:$PATH
+export MLCTR_STORE=$work/store PATH=$PWD/build/release/src/cli:$PATH
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
@@ -30,6 +30,7 @@ if ! hub_answers; then
   coproc REGISTRY { exec /usr/bin/python3 -B tests/servers/start.py "$fixtures/registry"; }
   read -r -t 30 host _ <&"${REGISTRY[0]}"
   image=$host/library/python:3.8
+  rm -rf "$work/store"  # its images are of an earlier registry's, on another port
 fi
 
 say "3. The main job"
@@ -39,6 +40,6 @@ show mlctr inspect "$image"
 rm -f "$work/python.sqsh"
 show mlctr export "$image" "$work/python.sqsh"
 say "\$ unsquashfs -l $work/python.sqsh | grep bin/python"
-unsquashfs -l "$work/python.sqsh" | grep 'bin/python' | head -n 5
+unsquashfs -l "$work/python.sqsh" | grep 'bin/python'
 
 say "Done. The store is $MLCTR_STORE; try: MLCTR_STORE=$MLCTR_STORE $PWD/build/release/src/cli/mlctr --help"
