@@ -1,6 +1,5 @@
 #include "app/disk_usage.hpp"
 
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <map>
@@ -24,11 +23,6 @@ std::set<Digest> layers_of(const StoredImage& image, std::vector<BrokenEntry>& b
     broken.push_back({image.squashfs.parent_path(), error.message()});
     return {};
   }
-}
-
-std::uint64_t free_bytes_of(const std::filesystem::path& directory) {
-  struct statvfs status {};
-  return ::statvfs(directory.c_str(), &status) == 0 ? std::uint64_t{status.f_bavail} * status.f_frsize : 0;
 }
 
 void measure_images(const Store& store, LayersOfImages& layers_of_images, DiskUsage& usage) {
@@ -72,7 +66,7 @@ DiskUsage disk_usage(const Configuration& configuration) {
   for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += entry.allocated_bytes;
   usage.containers_bytes = allocated_bytes_below(store.root() / "containers");
   usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
-  usage.free_bytes = free_bytes_of(store.root());
+  usage.free_bytes = free_bytes(store.root());
   std::stable_sort(usage.images.begin(), usage.images.end(),
                    [](const ImageUsage& a, const ImageUsage& b) { return a.image_bytes > b.image_bytes; });
   return usage;

@@ -1,9 +1,11 @@
 #include "app/pull_image.hpp"
 
-#include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <ctime>
+#include <thread>
 
 #include "app/assemble_image.hpp"
 #include "app/export_image.hpp"
@@ -15,6 +17,7 @@
 #include "app/resolve_image.hpp"
 #include "app/saved_image_origin.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -132,9 +135,14 @@ class Pull {
   }
 
   PullResult make(const ResolvedImage& image, ImageOrigin& origin) {
-    const FetchedLayers layers =
-        fetch_layers(image, origin, store_, stores_, fetch_options(configuration_), board_, stop_);
-    assemble_image(image, reference_name(request_.source), layers.files, store_, board_, stop_);
+    FetchedLayers layers;
+    try {
+      layers = fetch_layers(image, origin, store_, stores_, fetch_options(configuration_), board_, stop_);
+      assemble_image(image, reference_name(request_.source), layers.files, store_, board_, stop_);
+    } catch (SysError& error) {
+      if (is_disk_full(error.errno_value())) error.replace_hint(full_disk_hint(image));
+      throw;
+    }
 
     PullResult result = present(*store_.find_image(image.digest));
     result.downloaded_bytes = layers.transferred_bytes;
@@ -142,6 +150,17 @@ class Pull {
     result.layers_reused = layers.reused;
     result.was_present = false;
     return result;
+  }
+
+  // The layers stay beside the image they make, and a layer file is about as large as its blob.
+  std::string full_disk_hint(const ResolvedImage& image) const {
+    std::uint64_t blob_bytes = 0;
+    for (const Descriptor& layer : image.manifest.layers) blob_bytes += layer.size_bytes;
+    return fmt::format(
+        "the filesystem of {} has {} MiB left and the whole image takes about {} MiB of it: free some (mlctr gc, mlctr "
+        "rmi), "
+        "or set MLCTR_STORE to a larger filesystem",
+        store_.root().string(), free_bytes(store_.root()) >> 20, (2 * blob_bytes >> 20) + 1);
   }
 
   PullResult present(const StoredImage& image) const {

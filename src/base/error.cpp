@@ -7,7 +7,9 @@ namespace mlctr {
 namespace {
 
 // strerror is not thread-safe; the generic category's message is.
-std::string describe(int errno_value) { return std::generic_category().message(errno_value); }
+std::string describe(int errno_value) {
+  return std::generic_category().message(errno_value);
+}
 
 }  // namespace
 
@@ -21,6 +23,11 @@ Error& Error::add_context(std::string_view action) {
 
 Error& Error::add_hint(std::string_view hint) {
   if (hint_.empty()) hint_ = hint;
+  return *this;
+}
+
+Error& Error::replace_hint(std::string hint) {
+  hint_ = std::move(hint);
   return *this;
 }
 

@@ -22,6 +22,9 @@ class Error : public std::exception {
   /// Keeps the hint nearest the cause: does nothing where there is one already.
   Error& add_hint(std::string_view hint);
 
+  /// For a caller that knows better what to do than whoever failed.
+  Error& replace_hint(std::string hint);
+
  private:
   std::string message_;
   std::string hint_;

@@ -23,15 +23,11 @@ std::string path_of(int fd) {
 }
 
 [[noreturn]] void throw_write_error(int fd, std::string_view file_name) {
-  const int errno_value = errno;
-  SysError error(fmt::format("cannot write {}", file_name), errno_value);
-  if (errno_value == ENOSPC || errno_value == EDQUOT) {
-    struct statvfs fs {};
-    const std::string where = path_of(fd);
-    if (::fstatvfs(fd, &fs) == 0) {
-      error.add_hint(fmt::format("the filesystem of {} has {} MiB left: free some (mlctr gc), or set MLCTR_STORE to a larger one",
-                                 where.empty() ? std::string(file_name) : where, (fs.f_bavail * fs.f_frsize) >> 20));
-    }
+  SysError error(fmt::format("cannot write {}", file_name));
+  if (is_disk_full(error.errno_value())) {
+    const std::filesystem::path directory = std::filesystem::path(path_of(fd)).parent_path();
+    error.add_hint(fmt::format("{} has {} MiB left: free some (mlctr gc), or set MLCTR_STORE to a larger filesystem",
+                               directory.string(), free_bytes(directory) >> 20));
   }
   throw error;
 }
@@ -128,6 +124,15 @@ void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_of
     to_offset += static_cast<std::uint64_t>(copied);
     size -= static_cast<std::uint64_t>(copied);
   }
+}
+
+bool is_disk_full(int errno_value) {
+  return errno_value == ENOSPC || errno_value == EDQUOT;
+}
+
+std::uint64_t free_bytes(const std::filesystem::path& path) {
+  struct statvfs status {};
+  return ::statvfs(path.c_str(), &status) == 0 ? std::uint64_t{status.f_bavail} * status.f_frsize : 0;
 }
 
 std::uint64_t file_size(int fd, std::string_view file_name) {

@@ -1,5 +1,5 @@
-// Whole-file and positional I/O that retries short transfers and EINTR. All throw SysError; ENOSPC and EDQUOT carry a hint
-// that names the filesystem and what is free on it.
+// Whole-file and positional I/O that retries short transfers and EINTR. All throw SysError; for a full disk with a hint
+// that names the directory and what is free there.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@ namespace mlctr {
 /// The whole file; throws Error when it is larger than `max_bytes` (files of configuration and hostile ones alike).
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 16u << 20);
 
-/// Replaces `path` by rename after fsync, so a reader sees the old or the new content whole; the directory is synced too.
+/// Replaces `path` by rename after fsync, so a reader sees the old or the new content whole; the directory is synced
+/// too.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, mode_t mode = 0666);
 
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view file_name);
@@ -28,6 +29,12 @@ std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, st
 /// Copies `size` bytes between files: copy_file_range (a reflink where the filesystem can), read and write elsewhere.
 void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_offset, std::uint64_t size,
                 std::string_view to_name);
+
+/// Whether an errno says that a filesystem (or a quota on it) is full.
+bool is_disk_full(int errno_value);
+
+/// Bytes an ordinary user may still write to the filesystem of `path`; 0 where it can't be asked.
+std::uint64_t free_bytes(const std::filesystem::path& path);
 
 std::uint64_t file_size(int fd, std::string_view file_name);
 
