@@ -1,6 +1,5 @@
 #include "app/disk_usage.hpp"
 
-
 #include <algorithm>
 #include <map>
 #include <set>
