@@ -25,8 +25,8 @@ TEST_CASE("user and password in a URL are neither sent nor shown") {
 
 TEST_CASE("hostile URLs are refused, and not repeated in the message") {
   for (const std::string text :
-       {"", "host/path", "ftp://h/", "file:///etc/passwd", "javascript:alert(1)", "https://",
-        "https://h/\r\nX: y", "https://h:99999/", "gopher://s3cret@h/", "https://h ost/s3cret"}) {
+       {"", "host/path", "ftp://h/", "file:///etc/passwd", "javascript:alert(1)", "https://", "https://h/\r\nX: y",
+        "https://h:99999/", "gopher://s3cret@h/", "https://h ost/s3cret"}) {
     CAPTURE(text);
     try {
       Url::parse(text);
@@ -50,7 +50,8 @@ TEST_CASE("Location headers resolve as RFC 3986 (5.4) says") {
 }
 
 TEST_CASE("only real loopback addresses are loopback") {
-  for (const std::string host : {"localhost", "LOCALHOST:5000", "127.0.0.1", "127.8.9.10:5000", "[::1]:5000", "2130706433"}) {
+  for (const std::string host :
+       {"localhost", "LOCALHOST:5000", "127.0.0.1", "127.8.9.10:5000", "[::1]:5000", "2130706433"}) {
     CAPTURE(host);
     CHECK(Url::parse("http://" + host + "/").is_loopback());
   }
