@@ -113,7 +113,8 @@ TransportSettings transport_settings(const Configuration& configuration) {
   TransportSettings settings;
   settings.stall_timeout = configuration.stall_timeout;
   settings.host_settings = [registries = configuration.registries](const std::string& host) {
-    const auto configured = registries.find(host);
+    // Docker Hub's settings stand under the name people know; its registry answers under another.
+    const auto configured = registries.find(host == "registry-1.docker.io" ? "docker.io" : host);
     if (configured == registries.end()) return HostSettings{};
     const RegistryConfiguration& registry = configured->second;
     return HostSettings{.ca_file = registry.ca_file,
