@@ -14,6 +14,7 @@ LIMIT_SECONDS = 900
 @dataclasses.dataclass
 class Cost:
     seconds: float
+    cpu_seconds: float  # of the whole tree; other load on the machine hardly changes it
     peak_rss_bytes: int  # of the largest process of the tree
     peak_disk_bytes: int
     status: int
@@ -59,4 +60,4 @@ def measure(command, filesystem, env=None, cwd="/"):
         text = errors.read().decode("utf-8", "replace")
     sampler.done.set()
     sampler.join()
-    return Cost(seconds, usage.ru_maxrss * 1024, sampler.peak, child.returncode, text)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, sampler.peak, child.returncode, text)

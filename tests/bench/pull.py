@@ -165,7 +165,7 @@ def measure_all(bench, names, runs):
     series = {name: Series() for name in [*names, "second"]}
 
     def record(name, cost):
-        log(f"{name}: {cost.seconds:.2f} s, memory {cost.peak_rss_bytes / MIB:.0f} MiB, disk {cost.peak_disk_bytes / MIB:.0f} MiB")
+        log(f"{name}: {cost.seconds:.2f} s, CPU {cost.cpu_seconds:.2f} s, memory {cost.peak_rss_bytes / MIB:.0f} MiB, disk {cost.peak_disk_bytes / MIB:.0f} MiB")
         series[name].add(cost)
         if series[name].failure:
             log(f"  failed: {cost.errors.strip()[-1000:]}")
@@ -201,7 +201,7 @@ def writes_elsewhere(bench):
     cost = bench.shell(command)
     if cost.status != 0:
         return [f"(not checked: {cost.errors.strip()[-200:]})"]
-    store, found = str(bench.work / "store"), set()
+    store, found, inside = str(bench.work / "store"), set(), 0
     for line in trace.read_text(errors="replace").splitlines():
         call = WRITING.search(line)
         if not call or ("open" in call[0] and not re.search("O_WRONLY|O_RDWR|O_CREAT", call[1])):
@@ -209,9 +209,13 @@ def writes_elsewhere(bench):
         name = re.search(r'"([^"]*)"', call[1])[1]
         base = re.match(r"(?:AT_FDCWD|\d+)<([^>]*)>", call[1])
         path = os.path.join(base[1] if base else str(bench.work), name)
-        if not (path.startswith((store, "/dev/", "/proc/")) or os.path.abspath(path).startswith(store)):
+        if path.startswith(("/dev/", "/proc/")):
+            continue
+        if os.path.abspath(path).startswith(store):
+            inside += 1
+        else:
             found.add(path)
-    return sorted(found)
+    return sorted(found) if inside else ["(not checked: strace saw nothing)"]
 
 
 def machine():
@@ -227,17 +231,18 @@ def report(series, figures, layers_bytes, image_bytes, elsewhere, runs):
     ours = series.get("mlctr", Series())
     print(f"Image: {figures['layers']} layers, {figures['files']} files, {figures['compressed_bytes'] / MIB:.0f} MiB compressed. "
           f"Machine: {machine()}. Medians of {runs}; stores on tmpfs, all as one ordinary user.\n")  # fmt: skip
-    print("| | time | against mlctr | largest process | disk at most |\n|---|---:|---:|---:|---:|")
+    print("| | time | against mlctr | CPU time | largest process | disk at most |\n|---|---:|---:|---:|---:|---:|")
     base = ours.median("seconds") if ours.costs else None
     for name, title in {**TOOLS, "second": "mlctr pull, second image: all but a top layer of 10 MB shared"}.items():
         if name not in series or not (series[name].costs or series[name].failure):
             continue
         row = series[name]
         if row.failure or not row.costs:
-            print(f"| {title} | can't run here: {row.failure or 'not reached'} | | | |")
+            print(f"| {title} | can't run here: {row.failure or 'not reached'} | | | | |")
             continue
         ratio = f"{row.median('seconds') / base:.2f}" if base else "-"
-        print(f"| {title} | {row.median('seconds'):.2f} s | {ratio} | {row.median('peak_rss_bytes') / MIB:.0f} MiB "
+        print(f"| {title} | {row.median('seconds'):.2f} s | {ratio} | {row.median('cpu_seconds'):.1f} s "
+              f"| {row.median('peak_rss_bytes') / MIB:.0f} MiB "
               f"| {row.median('peak_disk_bytes') / MIB:.0f} MiB |")  # fmt: skip
     print()
     verdicts = []
