@@ -20,12 +20,20 @@ Superblock read_superblock(const ImageFile& image) {
   }
 }
 
+Decompressor make_decompressor(const ImageFile& image, const Superblock& superblock) {
+  try {
+    return Decompressor(superblock.compressor, superblock.block_bytes);
+  } catch (const Error& error) {
+    image.refuse(error.message());
+  }
+}
+
 }  // namespace
 
 Reader::Reader(int file, const std::filesystem::path& name, std::uint64_t offset, std::size_t cached_blocks)
     : image_(file, name, offset),
       superblock_(read_superblock(image_)),
-      decompressor_(superblock_.compressor, superblock_.block_bytes),
+      decompressor_(make_decompressor(image_, superblock_)),
       blocks_(image_, decompressor_, cached_blocks),
       ids_(read_ids()),
       fragments_(fragment_table()),
