@@ -11,8 +11,6 @@ root=$PWD logs=$PWD/build/test-logs
 export MLCTR_STRICT=${MLCTR_STRICT-1} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # another clone finds what this one compiled
 python=/usr/bin/python3  # the system's: another one first in PATH may lack what Debian's has
-# What one checkout compiled serves another: paths are taken relative to it, and the debugger's directory doesn't count.
-export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 fuzz_seconds=${FUZZ_SECONDS:-15}
 
 quick=false pattern='' build_only=false

@@ -97,10 +97,16 @@ class Pull {
   }
 
  private:
-  // What the reference meant when it was last pulled, if that image is still here.
+  // What the reference meant when it was last pulled, if that image is still here. A broken record is no reason to
+  // refuse what would mend it.
   std::optional<StoredImage> known_image() const {
-    const std::optional<ReferenceRecord> record = store_.find_reference(reference_name(request_.source));
-    return record ? find_image(record->manifest_digest) : std::nullopt;
+    try {
+      const std::optional<ReferenceRecord> record = store_.find_reference(reference_name(request_.source));
+      return record ? find_image(record->manifest_digest) : std::nullopt;
+    } catch (const Error& error) {
+      board_.note(std::string(error.what()) + "; pulling it anew");
+      return std::nullopt;
+    }
   }
 
   std::optional<StoredImage> find_image(const Digest& digest) const {
@@ -113,7 +119,11 @@ class Pull {
   // Absent: the registry can't be asked and the policy allows to go on with what is here.
   std::optional<ResolvedImage> resolve(ImageOrigin& origin, bool may_fail) {
     try {
-      return resolve_image(origin, request_.platform, stop_);
+      const auto known_config = [&](const Digest& digest) -> std::optional<std::string> {
+        const std::optional<StoredImage> here = find_image(digest);
+        return here ? std::optional(read_file(here->config)) : std::nullopt;
+      };
+      return resolve_image(origin, request_.platform, known_config, stop_);
     } catch (const Cancelled&) {
       throw;
     } catch (const Error& error) {

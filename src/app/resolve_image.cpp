@@ -35,9 +35,12 @@ void check_platform(const ImageConfig& config, const Platform& wanted) {
 
 }  // namespace
 
-ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, std::stop_token stop) {
+ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, const KnownConfig& known_config,
+                            std::stop_token stop) {
   NamedManifest named = find_manifest(origin, wanted, stop);
-  std::string config_body = origin.config(named.manifest.config, stop);
+  const Digest digest = Digest::of(named.body);
+  std::optional<std::string> known = known_config(digest);
+  std::string config_body = known ? std::move(*known) : origin.config(named.manifest.config, stop);
   ImageConfig config = parse_image_config(config_body);
   check_platform(config, wanted);
   if (config.diff_ids.size() != named.manifest.layers.size()) {
@@ -45,7 +48,7 @@ ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, std::st
                             config.diff_ids.size()),
                 "the image is broken: it has to be pushed again");
   }
-  return {.digest = Digest::of(named.body),
+  return {.digest = digest,
           .manifest_body = std::move(named.body),
           .manifest = std::move(named.manifest),
           .config_body = std::move(config_body),

@@ -1,6 +1,8 @@
 // From what the user named to one image for one platform: its manifest and its configuration, verified and agreeing.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -19,6 +21,11 @@ struct ResolvedImage {
   ImageConfig config;       ///< config.diff_ids has one entry a layer of the manifest
 };
 
-ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, std::stop_token stop);
+/// Configurations that need not be fetched again: the one an image of this manifest digest has in a store, if it is in
+/// one.
+using KnownConfig = std::function<std::optional<std::string>(const Digest&)>;
+
+ResolvedImage resolve_image(ImageOrigin& origin, const Platform& wanted, const KnownConfig& known_config,
+                            std::stop_token stop);
 
 }  // namespace mlctr
