@@ -23,9 +23,12 @@ struct Piece {
 std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
   std::vector<Piece> pieces;
   for (const ExtentSource& source : sources) {
+    const std::uint64_t end = file_size(source.file, source.name.string());
     for (const Extent& extent : source.extents) {
-      for (std::uint64_t done = 0; done < extent.size; done += k_piece_bytes) {
-        const std::uint64_t size = std::min(k_piece_bytes, extent.size - done);
+      // The last page of a file need not be whole.
+      const std::uint64_t there = std::min(extent.size, end - std::min(end, extent.from));
+      for (std::uint64_t done = 0; done < there; done += k_piece_bytes) {
+        const std::uint64_t size = std::min(k_piece_bytes, there - done);
         pieces.push_back({&source, {extent.from + done, size, extent.to + done}});
       }
     }

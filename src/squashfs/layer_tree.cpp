@@ -254,6 +254,7 @@ InodeIndex LayerTree::put(InodeIndex parent, std::string_view name, Inode inode)
       return old;
     }
     directory->is_opaque = true;
+    directory->origin = DirectoryOrigin::listed;  // an implied one would keep lower attributes, or follow a symlink
   }
   if (const auto* symlink = std::get_if<Symlink>(&inode.kind)) text_bytes_ += symlink->target.size();
   const InodeIndex added = tree_.add(std::move(inode));

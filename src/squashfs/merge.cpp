@@ -49,7 +49,9 @@ class Merge {
     const std::uint64_t added_start = place_extents();
     move_files(added_start);
     std::vector<ExtentSource> sources;
-    for (const LayerFile& layer : layers_) sources.push_back({layer.file.get(), layer.path, layer.plan.extents()});
+    for (const LayerFile& layer : layers_) {
+      sources.push_back({.file = layer.file.get(), .name = layer.path, .extents = layer.plan.extents()});
+    }
     copy_extents(sources, output, stop, progress);
     write_all_at(output, added_bytes_, added_start, "the image");
     if (stop.stop_requested()) throw Cancelled();

@@ -107,7 +107,7 @@ class MergedTree::LayerApplication {
     }
   }
 
-  // The layer may whiten out the very name that a link of it is made from: its tar had the link first.
+  // A link of the layer means what was there before it: its tar may go on to remove that name, or to bring it anew.
   void find_targets_below() {
     for (InodeIndex i = 0; i < layer_.inodes.size(); ++i) {
       const auto* link = std::get_if<LowerLink>(&layer_.inodes[i].kind);
@@ -233,11 +233,8 @@ class MergedTree::LayerApplication {
 
   void make_link(const PendingLink& link) {
     const std::string& path = std::get<LowerLink>(layer_.inodes[link.in_layer].kind).target;
-    auto target = find_target(path);
-    if (!target) {
-      const auto below = targets_below_.find(link.in_layer);
-      if (below != targets_below_.end()) target = below->second;
-    }
+    const auto below = targets_below_.find(link.in_layer);
+    const auto target = below != targets_below_.end() ? std::optional(below->second) : find_target(path);
     if (!target) {
       throw Error(fmt::format("cannot make {} a hard link: no file /{} in this layer or below", path_of(link), path));
     }

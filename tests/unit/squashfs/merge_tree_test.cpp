@@ -140,6 +140,7 @@ TEST_CASE("links across layers are links, and groups survive the loss of a name"
   CHECK(merge({{"t/", "t/a", "s -> t"}, {"b = s/a"}}) == "b:0 s->t t/ t/a:0=b");
   CHECK(merge({{"s -> nowhere"}, {"b = s"}}) == "b->nowhere s->nowhere=b");
   CHECK(merge({{"a"}, {"b = a", "!a"}}) == "b:0");
+  CHECK(merge({{"a"}, {"b = a", "a"}}) == "a:1 b:0");
   CHECK(merge({{"x/", "x/q", "a"}, {"x = a"}}) == "a:0 x:0=a");
   CHECK(merge({{"a"}, {"b = a"}, {"c = a"}, {"b"}}) == "a:0 b:3 c:0=a");
 }
