@@ -34,7 +34,8 @@ class ProgressDisplay::LiveView : public View {
     std::move(notes.begin(), notes.end(), std::back_inserter(held_notes_));
     if (!is_foreground(options_.fd)) return;  // after ^Z and bg: the terminal is another's
     const TerminalSize size = terminal_size(options_.fd);
-    write_to_terminal(options_.fd, screen_.repaint(held_notes_, lines(snapshot, size), size.columns));
+    write_to_terminal(options_.fd, std::string(HiddenCursor::k_hide) +
+                                       screen_.repaint(held_notes_, lines(snapshot, size), size.columns));
     held_notes_.clear();
   }
 

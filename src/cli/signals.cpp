@@ -32,6 +32,18 @@ sigset_t watched_set() {
   return set;
 }
 
+// Stops as ^Z does by default. The signal itself must do it, in this thread: SIGSTOP would stop us also where no shell
+// is left to let us go on, and would reach this thread at a time of its own.
+void suspend() {
+  const RestoredTerminal terminal;
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  ::pthread_sigmask(SIG_UNBLOCK, &stop, nullptr);
+  ::raise(SIGTSTP);
+  ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+}
+
 // Blocks the watched signals in this thread and those it starts; gives the mask back at the end.
 class BlockedSignals {
  public:
@@ -78,7 +90,7 @@ class SignalWatch {
   }
 
   void handle(int signal_number) {
-    if (signal_number == SIGTSTP) return suspend_process();
+    if (signal_number == SIGTSTP) return suspend();
     if (signal_number == SIGQUIT || (signal_number == SIGINT && received_ != 0)) {
       restore_terminal();
       if (signal_number == SIGQUIT) die_of_signal(SIGQUIT);

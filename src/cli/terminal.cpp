@@ -7,14 +7,12 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
 namespace mlctr::cli {
 namespace {
 
-constexpr std::string_view k_hide_cursor = "\x1b[?25l";
 constexpr std::string_view k_show_cursor = "\x1b[?25h";
 // From the line the cursor rests on: what comes next must not mix with it.
 constexpr std::string_view k_clear_from_here = "\r\x1b[J";
@@ -90,7 +88,6 @@ HiddenCursor::HiddenCursor(int fd, std::function<std::string()> clear) {
   const std::unique_lock lock = drawing_lock();
   clear_drawn = std::move(clear);
   cursor_hidden_on = fd;
-  if (is_foreground(fd)) write_to_terminal(fd, k_hide_cursor);
 }
 
 HiddenCursor::~HiddenCursor() {
@@ -123,16 +120,14 @@ std::unique_lock<std::mutex> drawing_lock() {
   return std::unique_lock(drawing);
 }
 
-void suspend_process() {
-  const std::unique_lock lock = drawing_lock();
+RestoredTerminal::RestoredTerminal() : lock_(drawing_lock()) {
   if (const int fd = cursor_hidden_on.load(); fd >= 0 && is_foreground(fd)) write_to_terminal(fd, clear_drawn());
   restore_terminal();
-  ::kill(::getpid(), SIGSTOP);
-  // Here again once the shell has said `fg` or `bg`.
-  const int cursor_fd = cursor_hidden_on.load();
-  if (cursor_fd >= 0 && is_foreground(cursor_fd)) write_to_terminal(cursor_fd, k_hide_cursor);
-  const int typing_fd = typing_hidden_on.load();
-  if (typing_fd >= 0 && is_foreground(typing_fd)) hide_typing(typing_fd);
+}
+
+RestoredTerminal::~RestoredTerminal() {
+  // After `bg` the terminal is the shell's.
+  if (const int fd = typing_hidden_on.load(); fd >= 0 && is_foreground(fd)) hide_typing(fd);
 }
 
 }  // namespace mlctr::cli

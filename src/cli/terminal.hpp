@@ -41,10 +41,14 @@ NarrowLines narrow_lines();
 /// Writes all of `text`, whatever happens: a terminal that is gone is no reason to fail what it only shows.
 void write_to_terminal(int fd, std::string_view text) noexcept;
 
-/// Hides the cursor of `fd` while it lives. One at a time. `clear_drawn`, called with the drawing lock held, gives the
-/// bytes that remove what is drawn: a suspension leaves nothing half-finished on the screen.
+/// While it lives, frames that begin with k_hide may hide the cursor of `fd`; then it is shown again. One at a time.
+/// `clear_drawn`, called with the drawing lock held, gives the bytes that remove what is drawn: a suspension leaves
+/// nothing half-finished on the screen.
 class HiddenCursor {
  public:
+  /// Part of every frame, as the cursor may have come back (fg after bg) without our being told.
+  static constexpr std::string_view k_hide = "\x1b[?25l";
+
   HiddenCursor(int fd, std::function<std::string()> clear_drawn);
   ~HiddenCursor();
   HiddenCursor(const HiddenCursor&) = delete;
@@ -66,7 +70,16 @@ void restore_terminal() noexcept;
 /// Held while drawing, so that a suspension (^Z) does not cut a frame in two.
 std::unique_lock<std::mutex> drawing_lock();
 
-/// Stops this process as ^Z does, the terminal put back meanwhile. Returns when it goes on.
-void suspend_process();
+/// While it lives the terminal is as we found it, and nobody draws: for the time that ^Z stops this process.
+class RestoredTerminal {
+ public:
+  RestoredTerminal();
+  ~RestoredTerminal();
+  RestoredTerminal(const RestoredTerminal&) = delete;
+  RestoredTerminal& operator=(const RestoredTerminal&) = delete;
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+};
 
 }  // namespace mlctr::cli
