@@ -143,7 +143,7 @@ fi
 logged install 1200 tests/install.sh build images test
 
 mlctr=${MLCTR:-$root/build/release/src/cli/mlctr}
-build release "$([ -n "${MLCTR:-}" ] && echo no_such_target || echo mlctr)$("$quick" && echo '\|unit_[a-z_]*')"
+build release "progress_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
 if ! $quick; then
   build dev 'unit_[a-z_]*'
   build tsan 'unit_[a-z_]*'
