@@ -143,6 +143,16 @@ class Faults(PullTestCase):
                 self.mlctr("rmi", self.name)
                 self.mlctr("gc", "--max-size", "0")
 
+    def test_every_manifest_request_says_what_it_takes(self):
+        """Registries answer one without OCI's types in Accept with 404, or with a manifest converted to schema 1."""
+        registry = self.registry()
+        self.pull(f"{registry.host}/library/busybox:1")
+        accepts = [entry["accept"] for entry in registry.log() if "/manifests/" in entry["path"]]
+        self.assertTrue(accepts)
+        for accept in accepts:
+            self.assertIn("application/vnd.oci.image.index.v1+json", accept)
+            self.assertIn("application/vnd.docker.distribution.manifest.v2+json", accept)
+
     def test_chunked_answers(self):
         registry = self.registry()
         registry.fault("chunked", times=-1)
