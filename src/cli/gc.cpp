@@ -44,8 +44,10 @@ void print_report(const GarbageReport& report, Effect effect) {
     print(fmt::format("{:<20} {:>8}  {}\n", kind_name(entry.kind), format_bytes(entry.bytes),
                       printable(entry.name, 4096)));
   }
-  print(fmt::format("{} {}; the layer cache holds {}\n", effect == Effect::report ? "would free" : "freed",
-                    format_bytes(report.freed_bytes), format_bytes(report.layers_bytes)));
+  const bool is_report = effect == Effect::report;
+  print(fmt::format("{} {}; the layer cache {} {}\n", is_report ? "would free" : "freed",
+                    format_bytes(report.freed_bytes), is_report ? "would hold" : "holds",
+                    format_bytes(report.layers_bytes)));
   if (report.in_use > 0) say(fmt::format("{} more in use by running pulls", report.in_use));
 }
 
