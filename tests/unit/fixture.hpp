@@ -5,11 +5,12 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "tests/unit/source_directory.hpp"
 
 namespace mlctr::test {
 
 inline std::string fixture(const std::filesystem::path& name) {
-  return read_file(std::filesystem::path(MLCTR_FIXTURES) / name);
+  return read_file(source_directory() / "tests/fixtures" / name);
 }
 
 }  // namespace mlctr::test

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tests/unit/fixture.hpp"
+#include "tests/unit/source_directory.hpp"
 #include "tests/unit/thrown.hpp"
 
 using namespace mlctr;
@@ -111,7 +112,7 @@ TEST_CASE("every fixture has its outcome") {
       {"v2s2nomime.manifest.json", {Outcome::image, 0}},
   };
   std::size_t files = 0;
-  for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(MLCTR_FIXTURES) / "manifests")) {
+  for (const auto& file : std::filesystem::directory_iterator(source_directory() / "tests/fixtures/manifests")) {
     const std::string name = file.path().filename().string();
     CAPTURE(name);
     ++files;

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/process.hpp"
+#include "tests/unit/source_directory.hpp"
 
 extern char** environ;
 
@@ -47,7 +48,7 @@ Certificate make_certificate(const std::filesystem::path& directory, int days) {
 
 FaultyRegistry::FaultyRegistry(std::vector<std::string> options, Channel channel)
     : scheme_(channel == Channel::tls ? "https" : "http") {
-  std::vector<std::string> arguments = {"python3", MLCTR_TEST_SERVERS "/faulty_registry.py"};
+  std::vector<std::string> arguments = {"python3", source_directory() / "tests/servers/faulty_registry.py"};
   if (channel == Channel::tls) {
     const Certificate made = make_certificate(directory_.path(), 2);
     certificate_ = made.certificate;
