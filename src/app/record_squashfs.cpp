@@ -12,6 +12,7 @@
 #include "image/config.hpp"
 #include "image/manifest.hpp"
 #include "squashfs/file_content.hpp"
+#include "squashfs/tables.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -46,6 +47,7 @@ struct SelfDescription {
 
 SelfDescription describe(int fd, const std::filesystem::path& file, const Platform& platform) {
   const squashfs::Reader reader(fd, file);
+  squashfs::read_tree(reader);  // all of its tables, once: what is recorded must be whole
   const auto own = [&](const char* path, std::uint64_t max_bytes) {
     return squashfs::read_small_file(reader, path, max_bytes).value_or("");
   };

@@ -49,7 +49,7 @@ class UsageError : public Error {
   using Error::Error;
 };
 
-/// The user (or a caller) asked to stop. Printed without "error:", exit code 130.
+/// The user (or a caller) asked to stop. The program then dies of the signal that asked.
 class Cancelled : public Error {
  public:
   Cancelled() : Error("stopped") {}
