@@ -85,13 +85,13 @@ class Collector {
                        [&](const Store& store) { return store.find_image(manifest_digest).has_value(); });
   }
 
-  // Names whose image is gone.
+  // Names whose image is gone. A recorded file's stays: its filesystem may only be away.
   void collect_references() {
     ReferenceListing references = store_.list_references();
     report_.broken = std::move(references.broken);
     for (const ReferenceRecord& record : references.records) {
       heed_stop();
-      if (is_in_any_store(record.manifest_digest)) continue;
+      if (record.reference.starts_with('/') || is_in_any_store(record.manifest_digest)) continue;
       const std::optional<Lock> lock = store_.try_lock_image(record.manifest_digest);
       if (!lock) {
         ++report_.in_use;

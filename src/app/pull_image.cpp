@@ -73,6 +73,11 @@ std::unique_ptr<ImageOrigin> open_origin(const ImageSource& source, const Config
       source);
 }
 
+bool is_for(const StoredImage& image, const Platform& wanted) {
+  const Platform platform = parse_image_config(read_file(image.config)).platform;
+  return platform.architecture.empty() || platform_score(wanted, platform) > 0;
+}
+
 // What one pull works with, so that its steps need not be told each time.
 class Pull {
  public:
@@ -102,7 +107,8 @@ class Pull {
   std::optional<StoredImage> known_image() const {
     try {
       const std::optional<ReferenceRecord> record = store_.find_reference(reference_name(request_.source));
-      return record ? find_image(record->manifest_digest) : std::nullopt;
+      const std::optional<StoredImage> image = record ? find_image(record->manifest_digest) : std::nullopt;
+      return image && is_for(*image, request_.platform) ? image : std::nullopt;
     } catch (const Error& error) {
       board_.note(std::string(error.what()) + "; pulling it anew");
       return std::nullopt;
@@ -198,7 +204,7 @@ PullResult pull_image(const PullRequest& request, const Configuration& configura
     const auto* file = std::get_if<SquashfsSource>(&request.source);
     PullResult result = file != nullptr ? record_squashfs(file->path, request, configuration, board, stop)
                                         : Pull(request, configuration, board, stop).run();
-    if (!request.output.empty()) copy_squashfs(result.squashfs, request.output, Overwrite::replace, stop);
+    if (!request.output.empty()) copy_squashfs(result.squashfs, request.output, request.overwrite, stop);
     return result;
   } catch (const Cancelled&) {
     throw;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app/configuration.hpp"
+#include "app/export_image.hpp"
 #include "base/progress.hpp"
 #include "image/digest.hpp"
 #include "image/platform.hpp"
@@ -25,6 +26,7 @@ struct PullRequest {
   Platform platform = Platform::host();
   PullPolicy policy = PullPolicy::always;
   std::filesystem::path output;                            ///< also write the image here; empty: store only
+  Overwrite overwrite = Overwrite::refuse;                 ///< of `output`
   SquashfsCopy squashfs_copy = SquashfsCopy::record_path;  ///< of an existing .sqsh
 };
 

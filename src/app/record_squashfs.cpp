@@ -94,7 +94,13 @@ PullResult record_squashfs(const std::filesystem::path& file, const PullRequest&
 
   Store store(configuration.store, Store::Access::read_write);
   const Lock lock = store.lock_image(digest, stop, {});
-  const bool was_present = store.find_image(digest).has_value();
+  std::optional<StoredImage> known = store.find_image(digest);
+  const bool is_copy_wanted = request.squashfs_copy == SquashfsCopy::into_store;
+  if (known && is_copy_wanted && std::filesystem::is_symlink(known->squashfs)) {
+    store.remove_image(digest);  // only its path was recorded: the copy takes its place
+    known.reset();
+  }
+  const bool was_present = known.has_value();
   if (!was_present) add_to_store(store, digest, path, fd.get(), description, request.squashfs_copy);
   store.set_reference({reference_key(path.string()), digest, std::time(nullptr)});
 

@@ -19,6 +19,7 @@ struct PullOptions {
   std::string platform;
   std::string policy = "always";
   std::string output;
+  Overwrite overwrite = Overwrite::refuse;
   SquashfsCopy squashfs_copy = SquashfsCopy::record_path;
   Verbosity verbosity = Verbosity::normal;
 };
@@ -34,6 +35,7 @@ PullRequest make_request(const PullOptions& options) {
   PullRequest request{.source = parse_image_source(options.reference), .output = options.output};
   if (!options.platform.empty()) request.platform = Platform::parse(options.platform);
   request.policy = parse_policy(options.policy);
+  request.overwrite = options.overwrite;
   request.squashfs_copy = options.squashfs_copy;
   return request;
 }
@@ -97,6 +99,8 @@ void add_pull(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; },
       "Only errors, and the reference on standard output");
+  command->add_flag_callback(
+      "--force", [options] { options->overwrite = Overwrite::replace; }, "Replace the --output file if it exists");
   command->add_flag_callback(
       "--copy", [options] { options->squashfs_copy = SquashfsCopy::into_store; },
       "Copy an existing .sqsh into the store, not only its path");

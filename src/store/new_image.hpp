@@ -25,7 +25,8 @@ class NewImage {
   std::filesystem::path path() const { return directory_ / "image.sqsh"; }
 
   /// Instead of writing: image.sqsh becomes a symlink to the user's own file (made absolute), which is neither copied
-  /// nor ever removed by us.
+  /// nor ever removed by us. Once that file's time differs from now, the image counts as gone: it was named after its
+  /// content.
   void record_existing(const std::filesystem::path& squashfs);
 
   /// Writes manifest.json and config.json, syncs everything and moves the image to its place. Where another process was
