@@ -326,6 +326,8 @@ class Login(TerminalTestCase):
 class Completion(TerminalTestCase):
     def complete(self, terminal, text, expected):
         terminal.run("clear")
+        # Keys that come before the prompt are echoed twice, by the terminal and by readline.
+        terminal.wait_until(lambda screen: [line.strip() for line in screen if line.strip()] == ["prompt>"], "no lone prompt")
         terminal.type(text)
         terminal.key("Tab")
         terminal.wait_for("^" + re.escape(f"prompt> {expected}".rstrip()) + "$")
