@@ -15,6 +15,13 @@ namespace {
 // A stop is heeded between two parts; a filesystem that shares extents makes each part at once.
 constexpr std::uint64_t k_part_bytes = 64u << 20;
 
+// Beside the destination, since only there a rename can't cross filesystems; hidden, and no other process's name.
+std::filesystem::path temporary_beside(const std::filesystem::path& destination) {
+  return destination.parent_path() / fmt::format(".{}.{}", destination.filename().string(), random_suffix());
+}
+
+}  // namespace
+
 void check_destination(const std::filesystem::path& destination, Overwrite overwrite) {
   std::error_code missing;
   const std::filesystem::file_status status = std::filesystem::symlink_status(destination, missing);
@@ -22,17 +29,18 @@ void check_destination(const std::filesystem::path& destination, Overwrite overw
     throw UsageError(fmt::format("cannot write {}: it is a directory", destination.string()),
                      fmt::format("name the file: {}", (destination / "image.sqsh").string()));
   }
+  // A link is replaced like a file, never written through; a device or a FIFO is nothing to lose by a slip.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_symlink(status)) {
+    throw UsageError(fmt::format("cannot write {}: it exists and is not a regular file", destination.string()));
+  }
+  if (!std::filesystem::is_directory(std::filesystem::absolute(destination).parent_path(), missing)) {
+    throw UsageError(fmt::format("cannot write {}: there is no such directory", destination.string()));
+  }
   if (std::filesystem::exists(status) && overwrite == Overwrite::refuse) {
     throw UsageError(fmt::format("cannot write {}: it exists", destination.string()), "replace it with --force");
   }
 }
-
-// Beside the destination, since only there a rename can't cross filesystems; hidden, and no other process's name.
-std::filesystem::path temporary_beside(const std::filesystem::path& destination) {
-  return destination.parent_path() / fmt::format(".{}.{}", destination.filename().string(), random_suffix());
-}
-
-}  // namespace
 
 ExportedImage export_image(const Configuration& configuration, const ExportRequest& request, std::stop_token stop) {
   const FoundImage found = require_image(configuration, request.image);
@@ -45,7 +53,7 @@ std::uint64_t copy_squashfs(const std::filesystem::path& squashfs, const std::fi
                             Overwrite overwrite, std::stop_token stop) {
   const std::filesystem::path target = std::filesystem::absolute(destination);
   check_destination(target, overwrite);
-  const Fd source = open_file(squashfs, O_RDONLY);
+  const Fd source = open_regular_file(squashfs);
   const std::uint64_t bytes = file_size(source.get(), squashfs.string());
 
   TemporaryFile copy(temporary_beside(target));

@@ -27,6 +27,10 @@ struct ExportedImage {
 
 ExportedImage export_image(const Configuration& configuration, const ExportRequest& request, std::stop_token stop);
 
+/// Throws UsageError where no file may be written at `destination`: it is a directory or a device, its
+/// directory is missing, or it exists and must not be replaced.
+void check_destination(const std::filesystem::path& destination, Overwrite overwrite);
+
 /// Copies a squashfs file (a reflink where the filesystem can) so that `destination` appears whole or not at all.
 /// Returns its length. Throws Error where `destination` is a directory, or exists and must not be replaced.
 std::uint64_t copy_squashfs(const std::filesystem::path& squashfs, const std::filesystem::path& destination,

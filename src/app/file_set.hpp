@@ -35,9 +35,16 @@ class FileSet {
 
 std::unique_ptr<FileSet> open_directory(const std::filesystem::path& path);
 
-/// A compressed archive is first unpacked to a nameless file in `scratch_directory`: its parts must be read in any
+/// For archives that are compressed as a whole.
+struct UnpackLimits {
+  std::filesystem::path scratch_directory;
+  std::uint64_t max_bytes = 0;
+  std::stop_token stop;
+};
+
+/// A compressed archive (gzip, zstd, xz, bzip2) is first unpacked to a nameless file: its parts must be read in any
 /// order.
-std::unique_ptr<FileSet> open_tar(const std::filesystem::path& path, const std::filesystem::path& scratch_directory);
+std::unique_ptr<FileSet> open_tar(const std::filesystem::path& path, const UnpackLimits& limits);
 
 /// A layer that needs no transfer.
 std::unique_ptr<LayerStream> stream_range(FileSet::Range range, ProgressItem& progress, std::stop_token stop);

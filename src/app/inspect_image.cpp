@@ -22,7 +22,7 @@ constexpr std::uint64_t k_max_own_file_bytes = k_max_config_bytes;
 class OwnFiles {
  public:
   explicit OwnFiles(const std::filesystem::path& squashfs)
-      : file_(open_file(squashfs, O_RDONLY)), image_(file_.get(), squashfs) {}
+      : file_(open_regular_file(squashfs)), image_(file_.get(), squashfs) {}
 
   /// Empty where the image has none.
   std::string read(std::string_view file_name) const {

@@ -54,23 +54,25 @@ std::string short_name(const ImageSource& source) {
 }
 
 std::unique_ptr<ImageOrigin> open_origin(const ImageSource& source, const Configuration& configuration, Store& store,
-                                         Transport& transport) {
-  return std::visit(
-      Overloaded{
-          [&](const ImageReference& reference) { return make_registry_origin(reference, configuration, transport); },
-          [&](const OciLayoutSource& layout) {
-            return make_oci_layout_origin(open_directory(layout.path), layout.tag);
-          },
-          [&](const OciArchiveSource& archive) {
-            return make_oci_layout_origin(open_tar(archive.path, store.root() / "tmp"), archive.tag);
-          },
-          [&](const DockerArchiveSource& archive) {
-            return make_docker_archive_origin(open_tar(archive.path, store.root() / "tmp"), archive.tag);
-          },
-          [&](const SquashfsSource& file) -> std::unique_ptr<ImageOrigin> {
-            throw UsageError(file.path.string() + " is a squashfs file: it has no layers to pull");
-          }},
-      source);
+                                         Transport& transport, const std::stop_token& stop) {
+  const UnpackLimits limits{
+      .scratch_directory = store.root() / "tmp", .max_bytes = configuration.max_layer_bytes, .stop = stop};
+  return std::visit(Overloaded{[&](const ImageReference& reference) {
+                                 return make_registry_origin(reference, configuration, transport);
+                               },
+                               [&](const OciLayoutSource& layout) {
+                                 return make_oci_layout_origin(open_directory(layout.path), layout.tag);
+                               },
+                               [&](const OciArchiveSource& archive) {
+                                 return make_oci_layout_origin(open_tar(archive.path, limits), archive.tag);
+                               },
+                               [&](const DockerArchiveSource& archive) {
+                                 return make_docker_archive_origin(open_tar(archive.path, limits), archive.tag);
+                               },
+                               [&](const SquashfsSource& file) -> std::unique_ptr<ImageOrigin> {
+                                 throw UsageError(file.path.string() + " is a squashfs file: it has no layers to pull");
+                               }},
+                    source);
 }
 
 bool is_for(const StoredImage& image, const Platform& wanted) {
@@ -94,7 +96,8 @@ class Pull {
     const std::optional<StoredImage> known = known_image();
     if (known && request_.policy == PullPolicy::missing) return present(*known);
 
-    const std::unique_ptr<ImageOrigin> origin = open_origin(request_.source, configuration_, store_, *transport_);
+    const std::unique_ptr<ImageOrigin> origin =
+        open_origin(request_.source, configuration_, store_, *transport_, stop_);
     const std::optional<ResolvedImage> image = resolve(*origin, known.has_value());
     if (!image) return present(*known);
 
@@ -201,6 +204,7 @@ class Pull {
 PullResult pull_image(const PullRequest& request, const Configuration& configuration, ProgressBoard& board,
                       std::stop_token stop) {
   try {
+    if (!request.output.empty()) check_destination(request.output, request.overwrite);  // before hours of pulling
     const auto* file = std::get_if<SquashfsSource>(&request.source);
     PullResult result = file != nullptr ? record_squashfs(file->path, request, configuration, board, stop)
                                         : Pull(request, configuration, board, stop).run();

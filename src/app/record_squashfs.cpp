@@ -84,7 +84,7 @@ void add_to_store(Store& store, const Digest& digest, const std::filesystem::pat
 PullResult record_squashfs(const std::filesystem::path& file, const PullRequest& request,
                            const Configuration& configuration, ProgressBoard& board, std::stop_token stop) {
   const std::filesystem::path path = std::filesystem::absolute(file).lexically_normal();
-  const Fd fd = open_file(path, O_RDONLY);
+  const Fd fd = open_regular_file(path);
   const SelfDescription description = describe(fd.get(), path, request.platform);
 
   const auto progress = board.add(path.filename().string(), file_size(fd.get(), path.string()), ProgressKind::image);

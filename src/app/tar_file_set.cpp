@@ -68,10 +68,14 @@ Fd open_scratch(const std::filesystem::path& directory) {
 }
 
 // Unpacks the compression (not the tar).
-Fd decompress(const Fd& from, const std::filesystem::path& name, const std::filesystem::path& scratch_directory) {
-  Fd to = open_scratch(scratch_directory);
+Fd decompress(const Fd& from, const std::filesystem::path& name, const UnpackLimits& limits) {
+  Fd to = open_scratch(limits.scratch_directory);
   const Archive archive = new_archive();
-  archive_read_support_filter_all(archive.get());
+  // Never filter_all: for some formats that runs programs from PATH.
+  archive_read_support_filter_gzip(archive.get());
+  archive_read_support_filter_zstd(archive.get());
+  archive_read_support_filter_xz(archive.get());
+  archive_read_support_filter_bzip2(archive.get());
   archive_read_support_format_raw(archive.get());
   archive_entry* entry = nullptr;
   if (archive_read_open_fd(archive.get(), from.get(), 1u << 20) != ARCHIVE_OK ||
@@ -79,20 +83,26 @@ Fd decompress(const Fd& from, const std::filesystem::path& name, const std::file
     throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
   }
   std::vector<std::byte> buffer(1u << 20);
-  for (;;) {
+  for (std::uint64_t total = 0;;) {
+    if (limits.stop.stop_requested()) throw Cancelled();
     const la_ssize_t got = archive_read_data(archive.get(), buffer.data(), buffer.size());
     if (got < 0)
       throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
     if (got == 0) return to;
+    total += static_cast<std::uint64_t>(got);
+    if (total > limits.max_bytes) {
+      throw Error(fmt::format("{} unpacks to more than {} bytes", name.string(), limits.max_bytes),
+                  "if you trust it, raise pull.max_layer_bytes");
+    }
     write_all(to.get(), std::span(buffer).first(static_cast<std::size_t>(got)), "a temporary copy of " + name.string());
   }
 }
 
 class TarFiles final : public FileSet {
  public:
-  TarFiles(const std::filesystem::path& path, const std::filesystem::path& scratch_directory)
-      : path_(path), file_(std::make_shared<Fd>(open_file(path, O_RDONLY))) {
-    if (is_compressed(file_->get())) *file_ = decompress(*file_, path_, scratch_directory);
+  TarFiles(const std::filesystem::path& path, const UnpackLimits& limits)
+      : path_(path), file_(std::make_shared<Fd>(open_regular_file(path))) {
+    if (is_compressed(file_->get())) *file_ = decompress(*file_, path_, limits);
     index();
   }
 
@@ -166,8 +176,8 @@ class TarFiles final : public FileSet {
 
 }  // namespace
 
-std::unique_ptr<FileSet> open_tar(const std::filesystem::path& path, const std::filesystem::path& scratch_directory) {
-  return std::make_unique<TarFiles>(path, scratch_directory);
+std::unique_ptr<FileSet> open_tar(const std::filesystem::path& path, const UnpackLimits& limits) {
+  return std::make_unique<TarFiles>(path, limits);
 }
 
 }  // namespace mlctr

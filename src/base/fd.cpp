@@ -1,6 +1,7 @@
 #include "base/fd.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -16,6 +17,14 @@ Fd open_file(const std::filesystem::path& path, int flags, mode_t mode) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   if (fd < 0) throw SysError("cannot open " + path.string());
   return Fd(fd);
+}
+
+Fd open_regular_file(const std::filesystem::path& path) {
+  Fd fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw SysError("cannot stat " + path.string());
+  if (!S_ISREG(status.st_mode)) throw Error(path.string() + " is not a regular file");
+  return fd;
 }
 
 }  // namespace mlctr

@@ -30,6 +30,10 @@ class Fd {
   int fd_ = -1;
 };
 
+/// Opens a file whose bytes are wanted, to read. Throws Error where it is anything but a regular file (a FIFO would
+/// block).
+Fd open_regular_file(const std::filesystem::path& path);
+
 /// open(2) with O_CLOEXEC added; throws SysError "cannot open PATH".
 Fd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0666);
 

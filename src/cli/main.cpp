@@ -59,6 +59,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   mlctr::cli::open_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file over the limit of `ulimit -f`
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an answer from write(2), not a death
   std::setlocale(LC_CTYPE, "");   // the width of characters; nothing else may depend on the locale
   return mlctr::cli::run(argc, argv);

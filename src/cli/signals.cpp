@@ -91,7 +91,7 @@ class SignalWatch {
 
   void handle(int signal_number) {
     if (signal_number == SIGTSTP) return suspend();
-    if (signal_number == SIGQUIT || (signal_number == SIGINT && received_ != 0)) {
+    if (signal_number == SIGQUIT || received_ != 0) {
       restore_terminal();
       if (signal_number == SIGQUIT) die_of_signal(SIGQUIT);
       ::_exit(130);  // the one exit outside main: unwinding is what the user no longer waits for

@@ -42,7 +42,14 @@ std::uint32_t BlockCompressor::compress(BlockBuffer& block, std::size_t size) {
 
 CompressorPool::CompressorPool(unsigned threads, int level) {
   for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
-    workers_.emplace_back([this, compressor = BlockCompressor(level)]() mutable { work(std::move(compressor)); });
+    try {
+      workers_.emplace_back([this, compressor = BlockCompressor(level)]() mutable { work(std::move(compressor)); });
+    } catch (const std::exception& error) {
+      // Login nodes limit processes and memory: fewer threads only take longer.
+      if (!workers_.empty()) return;
+      throw Error(std::string("cannot start a thread to compress with: ") + error.what(),
+                  "this session's limits are too low: see ulimit -u and ulimit -v");
+    }
   }
 }
 

@@ -42,6 +42,10 @@ class PackedDirectory {
   char name_[32] = "/tmp/mlctr-files-XXXXXX";
 };
 
+UnpackLimits unpacking(const std::filesystem::path& scratch) {
+  return {.scratch_directory = scratch, .max_bytes = 1 << 20, .stop = {}};
+}
+
 void check_content(const FileSet& files) {
   CHECK(files.read("first", 100) == "one");
   CHECK(files.read("deep/second", 1 << 20) == std::string(100'000, 'x'));
@@ -59,26 +63,26 @@ TEST_CASE("a directory, a tar and compressed tars give the same files") {
     check_content(*open_directory(packed.root() / "in"));
   }
   SUBCASE("tar") {
-    check_content(*open_tar(packed.pack("plain.tar", "-c"), packed.root()));
+    check_content(*open_tar(packed.pack("plain.tar", "-c"), unpacking(packed.root())));
   }
   SUBCASE("pax") {
-    check_content(*open_tar(packed.pack("pax.tar", "-cHpax"), packed.root()));
+    check_content(*open_tar(packed.pack("pax.tar", "-cHpax"), unpacking(packed.root())));
   }
   SUBCASE("gzip") {
-    check_content(*open_tar(packed.pack("gzip.tar.gz", "-cz"), packed.root()));
+    check_content(*open_tar(packed.pack("gzip.tar.gz", "-cz"), unpacking(packed.root())));
   }
 }
 
 TEST_CASE("a symlink in a tar leads to the member, as docker save means it") {
   const PackedDirectory packed;
-  CHECK(open_tar(packed.pack("plain.tar", "-c"), packed.root())->read("deep/link", 100) == "one");
+  CHECK(open_tar(packed.pack("plain.tar", "-c"), unpacking(packed.root()))->read("deep/link", 100) == "one");
 }
 
 TEST_CASE("a decompressed archive leaves no file behind") {
   const PackedDirectory packed;
   const std::filesystem::path scratch = packed.root() / "scratch";
   std::filesystem::create_directory(scratch);
-  const auto files = open_tar(packed.pack("gzip.tar.gz", "-cz"), scratch);
+  const auto files = open_tar(packed.pack("gzip.tar.gz", "-cz"), unpacking(scratch));
   CHECK(std::filesystem::is_empty(scratch));
 }
 
@@ -87,14 +91,14 @@ TEST_CASE("a tar that is cut short is refused") {
   const std::filesystem::path path = packed.pack("plain.tar", "-c");
   // Inside the second member's data: after three headers and "one".
   std::filesystem::resize_file(path, 20'000);
-  CHECK_THROWS_AS(open_tar(path, packed.root()), Error);
+  CHECK_THROWS_AS(open_tar(path, unpacking(packed.root())), Error);
 }
 
 TEST_CASE("what is no tar is refused with its name") {
   const PackedDirectory packed;
   std::ofstream(packed.root() / "junk") << "this is not a tar archive, whatever its name says";
   try {
-    open_tar(packed.root() / "junk", packed.root());
+    open_tar(packed.root() / "junk", unpacking(packed.root()));
     FAIL("it was taken");
   } catch (const Error& error) {
     CHECK(error.message().find("junk") != std::string::npos);
@@ -104,4 +108,28 @@ TEST_CASE("what is no tar is refused with its name") {
 TEST_CASE("a directory's files must be regular") {
   const PackedDirectory packed;
   CHECK_THROWS_AS(open_directory(packed.root() / "in")->find("deep"), Error);
+}
+
+TEST_CASE("a compressed archive may unpack only so far") {
+  const PackedDirectory packed;
+  const std::filesystem::path path = packed.pack("gzip.tar.gz", "-cz");
+  CHECK_THROWS_AS(open_tar(path, {.scratch_directory = packed.root(), .max_bytes = 50'000, .stop = {}}), Error);
+}
+
+TEST_CASE("no compression that runs a program is taken") {
+  const PackedDirectory packed;
+  // lrzip's magic inside gzip: libarchive's filter_all would start lrzip for it.
+  std::ofstream(packed.root() / "inner") << std::string("LRZI\0\6", 6) + std::string(200, '0');
+  const ProcessResult result =
+      run_process({.arguments = {"gzip", (packed.root() / "inner").string()}, .standard_input = {}});
+  REQUIRE(result.exit_code == 0);
+  // What is unpacked is the inner file as it is, which is no tar.
+  CHECK_THROWS_AS(open_tar(packed.root() / "inner.gz", unpacking(packed.root())), Error);
+}
+
+TEST_CASE("a FIFO is refused, not waited for") {
+  const PackedDirectory packed;
+  const std::filesystem::path fifo = packed.root() / "fifo";
+  REQUIRE(run_process({.arguments = {"mkfifo", fifo.string()}, .standard_input = {}}).exit_code == 0);
+  CHECK_THROWS_AS(open_tar(fifo, unpacking(packed.root())), Error);
 }
