@@ -131,18 +131,21 @@ class PullTestCase(unittest.TestCase):
         self.store = self.home / "store"
         self.registries = {}
         self.tables = []
-        for name in ("config/mlctr", "run", "tmp"):
-            (self.home / name).mkdir(mode=0o700, parents=True)
-        self.give_to_user()
+        (self.home / "config/mlctr").mkdir(parents=True)
+        for name in ("run", "tmp"):
+            (self.home / name).mkdir(mode=0o700)
+            self.give_to_user(self.home / name)
+        if self.user:
+            self.home.chmod(0o777)  # both write here: the tests as whoever runs them, mlctr as the user
 
     def _remove_home(self):
         shutil.rmtree(self.home, ignore_errors=True)
         if self.home.exists():
             as_root("rm", "-rf", self.home)
 
-    def give_to_user(self):
+    def give_to_user(self, path):
         if self.user:
-            as_root("chown", "-R", f"{self.user}:", self.home)
+            as_root("chown", f"{self.user}:", path)
 
     def environment(self, **more):
         environment = {
@@ -175,7 +178,7 @@ class PullTestCase(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text if isinstance(text, str) else json.dumps(text))
         path.chmod(mode)
-        self.give_to_user()
+        self.give_to_user(path)
         return path
 
     def _command(self, arguments):
