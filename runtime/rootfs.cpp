@@ -1,0 +1,113 @@
+#include "runtime/rootfs.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/printable.hpp"
+#include "runtime/syscalls.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+constexpr int k_max_links = 40;  // as the kernel's own limit, path_resolution(7)
+
+std::string describe(std::string_view path) {
+  return fmt::format("{} in the container", printable(path, 4096));
+}
+
+bool is_absent(int errno_value) {
+  return errno_value == ENOENT || errno_value == ENOTDIR || errno_value == ELOOP;
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Without the slashes at its end: "/a/b" for "/a/b//".
+std::string trimmed(std::string_view path) {
+  const std::size_t last = path.find_last_not_of('/');
+  return last == std::string_view::npos ? "/" : std::string(path.substr(0, last + 1));
+}
+
+NodeKind kind_of(const Fd& node, std::string_view path) {
+  struct stat status;
+  if (::fstat(node.get(), &status) != 0) throw SysError("cannot look at " + describe(path));
+  return S_ISDIR(status.st_mode) ? NodeKind::directory : NodeKind::file;
+}
+
+std::optional<std::string> link_target(int directory, const std::string& name) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = ::readlinkat(directory, name.c_str(), target.data(), target.size());
+  if (size < 0) return std::nullopt;
+  target.resize(static_cast<std::size_t>(size));
+  return target;
+}
+
+}  // namespace
+
+std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
+  const open_how how{.flags = static_cast<std::uint64_t>(flags),
+                     .mode = 0,
+                     .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  const std::string name(path);
+  Fd fd(openat2(root_.get(), name.c_str(), how));
+  if (fd) return fd;
+  if (is_absent(errno)) return std::nullopt;
+  throw SysError("cannot open " + describe(path));
+}
+
+Fd Rootfs::make(std::string_view path, NodeKind kind) const {
+  return make_below(trimmed(path), kind, k_max_links);
+}
+
+Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) const {
+  if (auto node = find(path, O_PATH)) {
+    if (kind_of(*node, path) == kind) return std::move(*node);
+    throw Error(fmt::format("{} is {}", describe(path),
+                            kind == NodeKind::file ? "a directory: a file can't be mounted there"
+                                                   : "not a directory: a directory can't be mounted there"));
+  }
+  if (links_left == 0) throw SysError("cannot make " + describe(path), ELOOP);
+  const Fd parent = make_below(parent_of(path), NodeKind::directory, links_left - 1);
+  const std::string name = path.substr(path.find_last_of('/') + 1);
+  const int made = kind == NodeKind::directory
+                       ? ::mkdirat(parent.get(), name.c_str(), 0755)
+                       : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
+  if (made == 0) return make_below(path, kind, 0);
+  if (errno == EEXIST) {  // a dangling link, or one that runs in a circle
+    if (const auto target = link_target(parent.get(), name)) {
+      return make_below(trimmed(target->starts_with('/') ? *target : parent_of(path) + "/" + *target), kind,
+                        links_left - 1);
+    }
+    errno = EEXIST;
+  }
+  throw SysError("cannot make " + describe(path));
+}
+
+void Rootfs::attach(const Fd& tree, std::string_view path, NodeKind kind) const {
+  const Fd target = make(path, kind);
+  if (::move_mount(tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+    throw SysError("cannot mount on " + describe(path));
+  }
+}
+
+std::optional<std::string> Rootfs::read(std::string_view path, std::uint64_t max_bytes) const {
+  const auto file = find(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);  // a FIFO or a terminal must not hold us up
+  struct stat status;
+  if (!file || ::fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  if (static_cast<std::uint64_t>(status.st_size) > max_bytes) return std::nullopt;
+  std::string content(static_cast<std::size_t>(status.st_size), '\0');
+  content.resize(read_at(file->get(), std::as_writable_bytes(std::span(content)), 0, path));
+  return content;
+}
+
+}  // namespace mlctr::runtime
