@@ -29,6 +29,9 @@ std::string path_of(int fd) {
     error.add_hint(fmt::format("{} has {} MiB left: free some (mlctr gc), or set MLCTR_STORE to a larger filesystem",
                                directory.string(), free_bytes(directory) >> 20));
   }
+  if (error.errno_value() == EFBIG) {
+    error.add_hint("this session may not write files that large (ulimit -f), or the filesystem can't hold them");
+  }
   throw error;
 }
 

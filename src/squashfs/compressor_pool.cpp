@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <new>
 
-#include "base/error.hpp"
+#include "base/thread.hpp"
 #include "squashfs/tree.hpp"
 
 namespace mlctr::squashfs {
@@ -43,12 +43,12 @@ std::uint32_t BlockCompressor::compress(BlockBuffer& block, std::size_t size) {
 CompressorPool::CompressorPool(unsigned threads, int level) {
   for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
     try {
-      workers_.emplace_back([this, compressor = BlockCompressor(level)]() mutable { work(std::move(compressor)); });
-    } catch (const std::exception& error) {
+      workers_.push_back(start_thread(
+          "compress with", [this, compressor = BlockCompressor(level)]() mutable { work(std::move(compressor)); }));
+    } catch (const std::exception&) {
       // Login nodes limit processes and memory: fewer threads only take longer.
-      if (!workers_.empty()) return;
-      throw Error(std::string("cannot start a thread to compress with: ") + error.what(),
-                  "this session's limits are too low: see ulimit -u and ulimit -v");
+      if (workers_.empty()) throw;
+      return;
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "squashfs/blob_feed.hpp"
 #include "squashfs/chunk_pipe.hpp"
 #include "squashfs/layer_error.hpp"
@@ -113,7 +114,7 @@ PackedLayer run_stages(const LayerInput& input, int output, CompressorPool& pool
   TarPacking packing(input, pipe, limits);
   std::exception_ptr feed_failure;
   {
-    const std::jthread packer([&] { packing.run(output, pool, stop); });
+    const std::jthread packer = start_thread("pack a layer", [&] { packing.run(output, pool, stop); });
     try {
       feed.run();
     } catch (...) {

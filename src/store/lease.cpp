@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
+#include "base/thread.hpp"
 #include "store/file_time.hpp"
 #include "store/sharing.hpp"
 
@@ -61,27 +61,17 @@ void rewrite(int fd, std::string_view content) noexcept {
   [[maybe_unused]] const bool is_written = ::pwrite(fd, content.data(), content.size(), 0) >= 0 && ::fsync(fd) == 0;
 }
 
-// A thread started meanwhile takes no signals: those are for the program's own threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
-
 class HeldLease final : public Lock::Held {
  public:
   HeldLease(Fd fd, std::chrono::milliseconds renewal) : fd_(std::move(fd)) {
-    const SignalsBlocked blocked;
-    renewer_ = std::jthread([this, renewal](std::stop_token stop) { renew(stop, renewal); });
+    try {
+      const SignalsBlocked blocked;
+      renewer_ = start_thread("keep a lease of the store",
+                              [this, renewal](const std::stop_token& stop) { renew(stop, renewal); });
+    } catch (...) {
+      rewrite(fd_.get(), k_free);  // others would wait until it expires
+      throw;
+    }
   }
 
   ~HeldLease() override {
