@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/printable.hpp"
+#include "registry/place_list.hpp"
 #include "registry/tag_list.hpp"
 
 namespace mlctr {
@@ -88,21 +89,18 @@ bool is_complete(const HttpResponse& response) {
 }  // namespace
 
 struct RegistryClient::Impl {
-  template <class Action>
-  auto at_each_place(const Action& action);
-  void download_from(Place& place, const Descriptor& descriptor, BodySink& sink, std::stop_token stop);
   void download_foreign(const std::string& url, const Descriptor& descriptor, BodySink& sink, std::stop_token stop);
   HttpError no_such_image(Place& place, const std::string& selector, std::stop_token stop);
   std::vector<std::string> tags_of(Place& place, std::size_t at_most, std::stop_token stop);
 
   Transport& transport;
   ImageReference reference;
-  std::vector<std::unique_ptr<Place>> places;  // the registry itself is the last one
+  PlaceList places;
 };
 
 RegistryClient::RegistryClient(Transport& transport, RegistrySettings settings, ImageReference reference,
                                std::optional<Credential> credential)
-    : impl_(new Impl{transport, std::move(reference), {}}) {
+    : impl_(new Impl{transport, reference, PlaceList(transport, reference.familiar())}) {
   const std::string registry = impl_->reference.registry;
   const std::string host = api_host(registry);
   const std::string& repository = impl_->reference.repository;
@@ -111,31 +109,17 @@ RegistryClient::RegistryClient(Transport& transport, RegistrySettings settings, 
     PlaceSettings place{std::move(mirror), repository, "", std::nullopt, k_mirror_attempts};
     place.login_name = is_registry ? registry : place.endpoint.host;
     if (is_registry) place.credential = credential;
-    impl_->places.push_back(std::make_unique<Place>(transport, std::move(place)));
+    impl_->places.add(std::move(place));
   }
   PlaceSettings own{{host, "", settings.allow_plain_http}, repository, registry, std::move(credential), std::nullopt};
-  impl_->places.push_back(std::make_unique<Place>(transport, std::move(own)));
+  impl_->places.add(std::move(own));
 }
 
 RegistryClient::~RegistryClient() = default;
 
-// The first place that can. What a sink throws is no fault of a place, and ends it all.
-template <class Action>
-auto RegistryClient::Impl::at_each_place(const Action& action) {
-  for (std::size_t i = 0; i + 1 < places.size(); ++i) {
-    try {
-      return action(*places[i]);
-    } catch (const RemoteError& error) {
-      transport.note(fmt::format("mirror {} has not {}: {}; asking {}", places[i]->host(), reference.familiar(),
-                                 error.message(), places[i + 1]->host()));
-    }
-  }
-  return action(*places.back());
-}
-
 FetchedManifest RegistryClient::manifest(const std::string& selector, std::stop_token stop) {
   const std::string accept = fmt::format("{}", fmt::join(accepted_manifest_types(), ", "));
-  return impl_->at_each_place([&](Place& place) {
+  return impl_->places.at_first([&](Place& place) {
     const Url url = place.url("manifests/" + selector, stop);
     HttpResponse response = place.get(url, accept, k_max_manifest_bytes, stop);
     if (response.status == 404) throw impl_->no_such_image(place, selector, stop);
@@ -183,7 +167,7 @@ std::vector<std::string> RegistryClient::Impl::tags_of(Place& place, std::size_t
 }
 
 std::vector<std::string> RegistryClient::tags(std::size_t at_most, std::stop_token stop) {
-  return impl_->at_each_place([&](Place& place) { return impl_->tags_of(place, at_most, stop); });
+  return impl_->places.at_first([&](Place& place) { return impl_->tags_of(place, at_most, stop); });
 }
 
 std::string RegistryClient::blob(const Descriptor& descriptor, std::uint64_t max_bytes, std::stop_token stop) {
@@ -192,19 +176,12 @@ std::string RegistryClient::blob(const Descriptor& descriptor, std::uint64_t max
     throw RemoteError(
         fmt::format("blob {} has {} bytes, at most {} are taken", name, descriptor.size_bytes, max_bytes));
   }
-  return impl_->at_each_place([&](Place& place) {
+  return impl_->places.at_first([&](Place& place) {
     StringSink sink;
-    impl_->download_from(place, descriptor, sink, stop);
+    impl_->places.download(place, descriptor.digest, descriptor.size_bytes, sink, stop);
     check(descriptor.digest, sink.text(), fmt::format("blob {} of {}", descriptor.digest.short_hex(), place.host()));
     return std::move(sink.text());
   });
-}
-
-void RegistryClient::Impl::download_from(Place& place, const Descriptor& descriptor, BodySink& sink,
-                                         std::stop_token stop) {
-  const Url url = place.url("blobs/" + descriptor.digest.to_string(), stop);
-  const HttpResponse response = place.download(url, sink, descriptor.size_bytes, stop);
-  if (!is_complete(response)) throw place.refusal(url, response);
 }
 
 void RegistryClient::Impl::download_foreign(const std::string& url, const Descriptor& descriptor, BodySink& sink,
@@ -220,7 +197,8 @@ void RegistryClient::Impl::download_foreign(const std::string& url, const Descri
 
 void RegistryClient::download(const Descriptor& descriptor, BodySink& sink, std::stop_token stop) {
   try {
-    return impl_->at_each_place([&](Place& place) { impl_->download_from(place, descriptor, sink, stop); });
+    return impl_->places.at_first(
+        [&](Place& place) { impl_->places.download(place, descriptor.digest, descriptor.size_bytes, sink, stop); });
   } catch (const RemoteError& error) {
     if (descriptor.urls.empty()) throw;
     impl_->transport.note(fmt::format("{}; going to the foreign layer's own address", error.message()));
@@ -233,6 +211,10 @@ void RegistryClient::download(const Descriptor& descriptor, BodySink& sink, std:
       impl_->transport.note(error.message());
     }
   }
+}
+
+bool RegistryClient::reject(const Digest& blob, const std::string& cause) {
+  return impl_->places.reject(blob, cause);
 }
 
 }  // namespace mlctr

@@ -29,8 +29,9 @@ struct FetchedManifest {
 };
 
 /// One repository of one registry. Thread-safe: layers download side by side with one client. A mirror that fails is a
-/// note, and the next place is asked; `credential` is sent to the registry, and to a mirror only where its host is the
-/// registry's. Throws RemoteError (HttpError, NetworkError), Cancelled, and what a sink throws.
+/// note, once, and the next place is asked; one that is out of order, or serves what it must not, is not asked again.
+/// `credential` is sent to the registry, and to a mirror only where its host is the registry's. Throws RemoteError
+/// (HttpError, NetworkError), Cancelled, and what a sink throws.
 class RegistryClient {
  public:
   RegistryClient(Transport& transport, RegistrySettings settings, ImageReference reference,
@@ -44,10 +45,14 @@ class RegistryClient {
   /// A small blob (a config), verified. Throws where it is larger than `max_bytes`.
   std::string blob(const Descriptor& descriptor, std::uint64_t max_bytes, std::stop_token stop);
 
-  /// A layer's bytes into `sink`, from where it stands. Not verified: the conversion does that as it reads. Signs in
-  /// again when a token expires in the middle; goes to the descriptor's urls where the registry does not have a foreign
-  /// layer.
+  /// A layer's bytes into `sink`, from where it stands. Not verified: the conversion does that as it reads, and calls
+  /// reject() where they are wrong. Signs in again when a token expires in the middle; goes to the descriptor's urls
+  /// where the registry does not have a foreign layer.
   void download(const Descriptor& descriptor, BodySink& sink, std::stop_token stop);
+
+  /// What download() brought of `blob` is not that blob, as `cause` tells: the mirrors that sent some of it are not
+  /// asked again. False where none did, and another download would bring the same.
+  bool reject(const Digest& blob, const std::string& cause);
 
   /// In the registry's order.
   std::vector<std::string> tags(std::size_t at_most, std::stop_token stop);

@@ -59,9 +59,17 @@ std::chrono::seconds lifetime(const json& answer) {
 Url checked_realm(const std::string& text, const Url& place) {
   const Url realm = Url::parse(text);
   if (realm.scheme() == Scheme::http && place.scheme() == Scheme::https && !realm.is_loopback()) {
-    throw RemoteError(fmt::format("refusing to sign in over plain HTTP at {}", realm.shown()));
+    throw RemoteError(fmt::format("refusing to sign in over plain HTTP at {}", realm.shown()),
+                      "the registry itself uses TLS: have it name a token server that does so too");
   }
   return realm;
+}
+
+// Whether a credential for `place` may cross the network in the clear to `realm`: only where it is the same host, whose
+// plain HTTP the user allowed. (Another port of it is how token servers stand beside a registry.) On loopback all names
+// are one host; a remote registry that names ours could mean any user's port here.
+bool is_same_host(const Url& realm, const Url& place) {
+  return realm.host() == place.host() || (realm.is_loopback() && place.is_loopback());
 }
 
 }  // namespace
@@ -135,9 +143,7 @@ std::string SignIn::fetch(const Challenge& challenge, const Url& place, std::sto
 
 SignIn::Token SignIn::request_token(const Challenge& challenge, const Url& place, std::stop_token stop) {
   const Url realm = checked_realm(parameter(challenge, "realm"), place);
-  // A credential for a TLS registry never crosses the network in the clear: such a realm is asked anonymously.
-  const bool is_safe = realm.scheme() == Scheme::https || place.scheme() == Scheme::http;
-  const Credential* who = settings_.credential && is_safe ? &*settings_.credential : nullptr;
+  const Credential* who = credential_for(realm, place);
   const std::string scope = scope_of(challenge);
 
   const Clock::time_point asked_at = Clock::now();
@@ -162,6 +168,20 @@ SignIn::Token SignIn::request_token(const Challenge& challenge, const Url& place
     throw RemoteError(fmt::format("cannot sign in at {}: its answer holds no token", realm.shown()));
   token.good_until = asked_at + lifetime(body);
   return token;
+}
+
+const Credential* SignIn::credential_for(const Url& realm, const Url& place) const {
+  if (!settings_.credential) return nullptr;
+  if (realm.scheme() == Scheme::https) return &*settings_.credential;
+  // A credential for a TLS registry never crosses the network in the clear: such a realm is asked anonymously.
+  if (place.scheme() == Scheme::https) return nullptr;
+  if (is_same_host(realm, place)) return &*settings_.credential;
+  throw RemoteError(
+      fmt::format("refusing to send the credential of {} to {}: {} names it for signing in, but it is another host and "
+                  "speaks plain HTTP",
+                  settings_.credential->source, realm.shown(), place.host_and_port()),
+      fmt::format("have the registry name a token server with TLS; to pull without the credential: mlctr logout {}",
+                  settings_.login_name));
 }
 
 HttpResponse SignIn::post_refresh_token(const Url& realm, const Challenge& challenge, const std::string& scope,

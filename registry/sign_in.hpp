@@ -1,6 +1,6 @@
 // Token authentication (distribution's docs/spec/auth: token.md, oauth.md) and Basic, for one repository at one place.
 // The realm that a registry names is hostile input: it learns a credential only over a channel as safe as the
-// registry's own.
+// registry's own, and in the clear only on the registry's own host.
 #pragma once
 
 #include <chrono>
@@ -57,6 +57,7 @@ class SignIn {
   const Token* good_token(const Challenge& challenge) const;
   std::string fetch(const Challenge& challenge, const Url& place, std::stop_token stop);
   Token request_token(const Challenge& challenge, const Url& place, std::stop_token stop);
+  const Credential* credential_for(const Url& realm, const Url& place) const;
   HttpResponse post_refresh_token(const Url& realm, const Challenge& challenge, const std::string& scope,
                                   std::stop_token stop);
   HttpResponse get_token(const Url& realm, const Challenge& challenge, const std::string& scope, const Credential* who,

@@ -60,13 +60,14 @@ bool is_plain_tar(const FileSet::Range& range) {
   return !is_gzip && !is_zstd;
 }
 
-Digest hash_range(const FileSet::Range& range) {
+Digest hash_range(const FileSet::Range& range, const std::stop_token& stop) {
   Hasher hasher;
   std::vector<std::byte> buffer(1u << 20);
   for (std::uint64_t done = 0; done < range.size_bytes;) {
     const std::span<std::byte> part =
         std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), range.size_bytes - done));
     const std::size_t got = read_at(range.file->get(), part, range.offset + done, "a layer");
+    if (stop.stop_requested()) throw Cancelled();
     if (got == 0) throw Error("a layer ends early");
     hasher.update(part.first(got));
     done += got;
@@ -76,13 +77,16 @@ Digest hash_range(const FileSet::Range& range) {
 
 class DockerArchiveOrigin final : public ImageOrigin {
  public:
-  DockerArchiveOrigin(std::unique_ptr<FileSet> files, const std::string& tag) : files_(std::move(files)) {
+  DockerArchiveOrigin(std::unique_ptr<FileSet> files, const std::string& tag, std::stop_token stop)
+      : files_(std::move(files)), stop_(std::move(stop)) {
     if (!files_->find("manifest.json")) {
       throw Error(fmt::format("{} is not a docker archive: it has no manifest.json", files_->name().string()),
                   "write oci-archive:FILE for an OCI archive");
     }
     try {
       open(choose(parse_saved_images(files_->read("manifest.json", k_max_manifest_bytes)), tag));
+    } catch (const Cancelled&) {
+      throw;
     } catch (Error& error) {
       error.add_context("cannot read " + files_->name().string());
       throw;
@@ -134,7 +138,7 @@ class DockerArchiveOrigin final : public ImageOrigin {
     if (!range) throw Error(fmt::format("layer {} is missing", printable(path)));
     // A plain tar's blob digest is its diff_id: the conversion checks it. Compressed ones have to be read to be named.
     const bool is_plain = is_plain_tar(*range);
-    const Digest digest = is_plain ? diff_id : hash_range(*range);
+    const Digest digest = is_plain ? diff_id : hash_range(*range, stop_);
     layers_.insert_or_assign(digest, *range);
     return {.media_type =
                 is_plain ? "application/vnd.oci.image.layer.v1.tar" : "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -144,6 +148,7 @@ class DockerArchiveOrigin final : public ImageOrigin {
   }
 
   std::unique_ptr<FileSet> files_;
+  std::stop_token stop_;
   std::string config_;
   std::string manifest_;
   std::map<Digest, FileSet::Range> layers_;
@@ -151,8 +156,9 @@ class DockerArchiveOrigin final : public ImageOrigin {
 
 }  // namespace
 
-std::unique_ptr<ImageOrigin> make_docker_archive_origin(std::unique_ptr<FileSet> files, std::string tag) {
-  return std::make_unique<DockerArchiveOrigin>(std::move(files), tag);
+std::unique_ptr<ImageOrigin> make_docker_archive_origin(std::unique_ptr<FileSet> files, std::string tag,
+                                                        std::stop_token stop) {
+  return std::make_unique<DockerArchiveOrigin>(std::move(files), tag, std::move(stop));
 }
 
 }  // namespace mlctr

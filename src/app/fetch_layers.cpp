@@ -9,9 +9,14 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
+#include "squashfs/layer_error.hpp"
 
 namespace mlctr {
 namespace {
+
+// Of one layer: each takes a source of wrong bytes out of play, and nobody lists that many mirrors.
+constexpr int k_max_tries = 8;
 
 // One distinct layer that the store has not; images do repeat layers.
 struct Job {
@@ -35,7 +40,14 @@ class LayerFetch {
     {
       std::vector<std::jthread> workers;
       const std::size_t count = std::min<std::size_t>(options_.parallel_layers, jobs_.size());
-      for (std::size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
+      for (std::size_t i = 0; i < count; ++i) {
+        try {
+          workers.push_back(start_thread("fetch a layer", [this] { work(); }));
+        } catch (const Error&) {
+          if (workers.empty()) throw;
+          break;  // those that run do the rest's work too
+        }
+      }
     }
     if (failure_) std::rethrow_exception(failure_);
   }
@@ -82,7 +94,8 @@ class LayerFetch {
 
   void make_layer(const Job& job) {
     try {
-      if (convert(job) == Outcome::stale_bytes) convert(job);
+      for (int tries = 1; convert(job, tries) == Outcome::wrong_bytes; ++tries) {
+      }
     } catch (Error& error) {
       if (dynamic_cast<const Cancelled*>(&error) == nullptr) {
         error.add_context("layer " + job.descriptor.digest.short_hex());
@@ -91,9 +104,10 @@ class LayerFetch {
     }
   }
 
-  enum class Outcome { made, stale_bytes };
+  enum class Outcome { made, wrong_bytes };
 
-  Outcome convert(const Job& job) {
+  // The last of the tries tells its failure: what an earlier pull left, then a mirror after the other may be wrong.
+  Outcome convert(const Job& job, int tries) {
     job.progress->converted_bytes = 0;
     job.progress->phase = Phase::downloading;
     TemporaryFile file = store_.new_layer_file(job.diff_id);
@@ -105,20 +119,23 @@ class LayerFetch {
                                .blob_bytes = job.descriptor.size_bytes,
                                .diff_id = job.diff_id},
                               file.fd(), pool_, options_.limits, stop_.get_token(), job.progress.get());
-    } catch (const SysError&) {
-      throw;  // this machine's trouble, not the bytes'
-    } catch (const Cancelled&) {
+    } catch (const squashfs::BlobError& error) {
+      if (is_worth_another(*stream, error, tries)) return Outcome::wrong_bytes;
       throw;
-    } catch (const Error&) {
-      // What an earlier pull left may have been cut by a crash: worth one try from the first byte.
-      transferred_bytes_ += stream->transferred_bytes();
-      if (stream->may_be_stale()) return Outcome::stale_bytes;
+    } catch (const squashfs::LayerLimitError& error) {
+      // Found before the blob's end, which would tell whether it is the right one at all.
+      if (is_worth_another(*stream, error, tries)) return Outcome::wrong_bytes;
       throw;
     }
     transferred_bytes_ += stream->transferred_bytes();
     file.commit(store_.layer_path(job.diff_id));
     stream->done();
     return Outcome::made;
+  }
+
+  bool is_worth_another(LayerStream& stream, const Error& cause, int tries) {
+    transferred_bytes_ += stream.transferred_bytes();
+    return tries < k_max_tries && stream.reject(cause);
   }
 
   ImageOrigin& origin_;

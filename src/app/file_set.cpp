@@ -52,7 +52,7 @@ class RangeStream final : public LayerStream {
   }
 
   void done() override {}
-  bool may_be_stale() const override { return false; }
+  bool reject(const Error&) override { return false; }
   std::uint64_t transferred_bytes() const override { return 0; }
 
  private:
@@ -71,7 +71,8 @@ std::string FileSet::read(const std::string& path, std::uint64_t max_bytes) cons
                             max_bytes));
   }
   std::string content(range->size_bytes, '\0');
-  content.resize(read_at(range->file->get(), std::as_writable_bytes(std::span(content)), range->offset, path));
+  const std::size_t got = read_at(range->file->get(), std::as_writable_bytes(std::span(content)), range->offset, path);
+  if (got != content.size()) throw Error(fmt::format("{} was cut short while it was read", name().string()));
   return content;
 }
 

@@ -23,7 +23,7 @@ class FileSet {
     std::uint64_t offset = 0;
     std::uint64_t size_bytes = 0;
   };
-  /// `path` is relative ("blobs/sha256/…"). Absent where the set has no such file.
+  /// `path` is relative ("blobs/sha256/…"); in a tar "./x" and "x" are one. Absent where the set has no such file.
   virtual std::optional<Range> find(const std::string& path) const = 0;
 
   /// For messages: the directory or the archive.

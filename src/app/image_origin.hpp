@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/byte_source.hpp"
+#include "base/error.hpp"
 #include "base/progress.hpp"
 #include "image/manifest.hpp"
 
@@ -26,9 +27,9 @@ class LayerStream : public ByteSource {
   /// The layer was made: nothing of the blob is needed again. Without this call, what has arrived is kept for the next
   /// pull if (and only if) it was the transfer that ended early; bytes that did not convert are not kept.
   virtual void done() = 0;
-  /// Whether some bytes were left by an earlier pull and the transfer of the rest did not fail: if the whole doesn't
-  /// verify, a second try from the first byte is worth it.
-  virtual bool may_be_stale() const = 0;
+  /// What came is not the blob, as `cause` tells. True where a new stream may bring better: it begins at the first byte
+  /// where this one went on from what an earlier pull left, and keeps away from the mirror where one sent the bytes.
+  virtual bool reject(const Error& cause) = 0;
   /// Bytes this pull moved over the network.
   virtual std::uint64_t transferred_bytes() const = 0;
 };

@@ -67,7 +67,7 @@ std::unique_ptr<ImageOrigin> open_origin(const ImageSource& source, const Config
                                  return make_oci_layout_origin(open_tar(archive.path, limits), archive.tag);
                                },
                                [&](const DockerArchiveSource& archive) {
-                                 return make_docker_archive_origin(open_tar(archive.path, limits), archive.tag);
+                                 return make_docker_archive_origin(open_tar(archive.path, limits), archive.tag, stop);
                                },
                                [&](const SquashfsSource& file) -> std::unique_ptr<ImageOrigin> {
                                  throw UsageError(file.path.string() + " is a squashfs file: it has no layers to pull");

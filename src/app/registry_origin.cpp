@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <thread>
 
 #include "app/blob_spool.hpp"
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "image/config.hpp"
 #include "registry/client.hpp"
 
@@ -17,16 +19,18 @@ class DownloadingLayer final : public LayerStream {
  public:
   DownloadingLayer(RegistryClient& client, const Descriptor& descriptor, const std::filesystem::path& partial,
                    ProgressItem& progress, std::stop_token stop)
-      : stop_(std::move(stop)),
+      : client_(client),
+        descriptor_(descriptor),
+        stop_(std::move(stop)),
         spool_(partial, descriptor.size_bytes, progress),
-        download_([this, &client, descriptor](std::stop_token own_stop) { download(client, descriptor, own_stop); }),
+        download_(start_thread("download a layer", [this](std::stop_token own_stop) { download(own_stop); })),
         on_stop_(stop_, [this] { download_.request_stop(); }) {}
 
   ~DownloadingLayer() override {
     // What did not verify must not be what the next pull goes on from. (Asked first: stopping fails the transfer too.)
     const bool ended_early = spool_.has_failed() || stop_.stop_requested();
     download_.request_stop();
-    download_.join();
+    if (download_.joinable()) download_.join();
     if (!ended_early) spool_.remove();
   }
 
@@ -37,19 +41,28 @@ class DownloadingLayer final : public LayerStream {
   }
 
   void done() override { spool_.remove(); }
-  bool may_be_stale() const override { return spool_.resumed_bytes() > 0 && !spool_.has_failed(); }
+  bool reject(const Error& cause) override {
+    // Who sent what is known only once nothing more comes.
+    download_.request_stop();
+    download_.join();
+    spool_.remove();
+    // Of bytes from two pulls nobody can tell which were wrong: then no mirror is blamed yet.
+    return spool_.resumed_bytes() > 0 || client_.reject(descriptor_.digest, cause.message());
+  }
   std::uint64_t transferred_bytes() const override { return spool_.appended_bytes(); }
 
  private:
-  void download(RegistryClient& client, const Descriptor& descriptor, std::stop_token own_stop) noexcept {
+  void download(std::stop_token own_stop) noexcept {
     try {
-      if (spool_.size() < descriptor.size_bytes) client.download(descriptor, spool_, own_stop);
+      if (spool_.size() < descriptor_.size_bytes) client_.download(descriptor_, spool_, own_stop);
       spool_.finish();
     } catch (...) {
       spool_.fail(std::current_exception());
     }
   }
 
+  RegistryClient& client_;
+  const Descriptor descriptor_;
   std::stop_token stop_;
   BlobSpool spool_;
   std::uint64_t offset_ = 0;

@@ -15,7 +15,9 @@ namespace mlctr {
 std::unique_ptr<ImageOrigin> make_oci_layout_origin(std::unique_ptr<FileSet> files, std::string tag);
 
 /// `tag` is matched against RepoTags ("3.8", "python:3.8"); empty: the archive must hold one image only. The manifest
-/// is made up from the configuration's diff_ids, so it is the same for the same image.
-std::unique_ptr<ImageOrigin> make_docker_archive_origin(std::unique_ptr<FileSet> files, std::string tag);
+/// is made up from the configuration's diff_ids, so it is the same for the same image. Compressed layers have to be
+/// read for that: throws Cancelled when `stop` is requested.
+std::unique_ptr<ImageOrigin> make_docker_archive_origin(std::unique_ptr<FileSet> files, std::string tag,
+                                                        std::stop_token stop);
 
 }  // namespace mlctr

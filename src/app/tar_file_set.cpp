@@ -4,7 +4,7 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -13,6 +13,7 @@
 #include "app/file_set.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/printable.hpp"
 
 namespace mlctr {
 namespace {
@@ -25,25 +26,12 @@ Archive new_archive() {
   return archive;
 }
 
-// The whole file mapped read-only: libarchive hands out pointers into it, which is how a member's offset is known.
-class Mapping {
- public:
-  Mapping(int fd, std::uint64_t size, const std::filesystem::path& name) : size_(size) {
-    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (address == MAP_FAILED) throw SysError("cannot map " + name.string());
-    data_ = static_cast<const std::byte*>(address);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { ::munmap(const_cast<std::byte*>(data_), size_); }
-
-  const std::byte* data() const noexcept { return data_; }
-  std::size_t size() const noexcept { return size_; }
-
- private:
-  const std::byte* data_ = nullptr;
-  std::size_t size_;
-};
+// "./l.tar", "/l.tar" and "l.tar" are one member, whoever wrote the archive and whoever its manifest. Empty where the
+// name leads out of the archive.
+std::string member_name(const std::filesystem::path& path) {
+  const std::filesystem::path name = path.relative_path().lexically_normal();
+  return name.empty() || *name.begin() == ".." ? std::string() : name.string();
+}
 
 bool is_compressed(int fd) {
   std::array<std::byte, 6> magic{};
@@ -103,16 +91,16 @@ class TarFiles final : public FileSet {
   TarFiles(const std::filesystem::path& path, const UnpackLimits& limits)
       : path_(path), file_(std::make_shared<Fd>(open_regular_file(path))) {
     if (is_compressed(file_->get())) *file_ = decompress(*file_, path_, limits);
-    index();
+    index(limits.stop);
   }
 
   std::optional<Range> find(const std::string& path) const override {
-    std::string wanted = path;
+    std::string wanted = member_name(path);
     // docker save writes a layer that comes twice as a symlink to the first.
     for (int hops = 0; hops < 8; ++hops) {
       const auto link = links_.find(wanted);
       if (link == links_.end()) break;
-      wanted = (std::filesystem::path(wanted).parent_path() / link->second).lexically_normal().string();
+      wanted = member_name(std::filesystem::path(wanted).parent_path() / link->second);
     }
     const auto member = members_.find(wanted);
     if (member == members_.end()) return std::nullopt;
@@ -122,44 +110,39 @@ class TarFiles final : public FileSet {
   const std::filesystem::path& name() const override { return path_; }
 
  private:
-  void index() {
+  // Read, not mapped: a file that somebody cuts short while we look at it must be an error, not a SIGBUS.
+  void index(const std::stop_token& stop) {
     const std::uint64_t size = file_size(file_->get(), path_.string());
     if (size == 0) throw Error(path_.string() + " is empty");
-    const Mapping mapping(file_->get(), size, path_);
+    if (::lseek(file_->get(), 0, SEEK_SET) != 0) throw SysError("cannot read " + path_.string());
     const Archive archive = new_archive();
     archive_read_support_format_tar(archive.get());
-    // libarchive's memory reader takes a non-const pointer but never writes through it.
-    if (archive_read_open_memory(archive.get(), const_cast<std::byte*>(mapping.data()), mapping.size()) != ARCHIVE_OK) {
-      fail(*archive);
-    }
+    if (archive_read_open_fd(archive.get(), file_->get(), 64u << 10) != ARCHIVE_OK) fail(*archive);
     archive_entry* entry = nullptr;
     for (;;) {
+      if (stop.stop_requested()) throw Cancelled();
       const int result = archive_read_next_header(archive.get(), &entry);
       if (result == ARCHIVE_EOF) return;
       if (result < ARCHIVE_WARN) fail(*archive);
-      remember(*archive, *entry, mapping);
+      // Behind the member's headers, whatever the dialect: where its bytes begin.
+      const la_int64_t position = archive_filter_bytes(archive.get(), 0);
+      remember(*entry, static_cast<std::uint64_t>(position), size);
     }
   }
 
-  void remember(struct archive& archive, archive_entry& entry, const Mapping& mapping) {
+  void remember(archive_entry& entry, std::uint64_t offset, std::uint64_t archive_size) {
     const char* raw_name = archive_entry_pathname(&entry);
-    if (raw_name == nullptr) return;
-    const std::string name = std::filesystem::path(raw_name).lexically_normal().string();
+    const std::string name = raw_name == nullptr ? std::string() : member_name(raw_name);
+    if (name.empty()) return;
     if (const char* target = archive_entry_symlink(&entry)) links_[name] = target;
     if (archive_entry_filetype(&entry) != AE_IFREG || archive_entry_hardlink(&entry) != nullptr) return;
-    const auto size = static_cast<std::uint64_t>(archive_entry_size(&entry));
-    const void* data = nullptr;
-    std::size_t got = 0;
-    la_int64_t offset_in_member = 0;
-    const int result = size == 0 ? ARCHIVE_EOF : archive_read_data_block(&archive, &data, &got, &offset_in_member);
-    if (result == ARCHIVE_EOF) {
-      members_[name] = {0, 0};
-      return;
+    if (archive_entry_sparse_count(&entry) > 0) {
+      throw Error(fmt::format("cannot read {}: member {} is stored with holes", path_.string(), printable(name)),
+                  "pack it without tar's --sparse");
     }
-    if (result < ARCHIVE_WARN) fail(archive);
-    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(data) - mapping.data());
-    if (offset_in_member != 0 || offset > mapping.size() || size > mapping.size() - offset) {
-      throw Error(fmt::format("{} is cut short: member {} is not whole", path_.string(), name));
+    const auto size = static_cast<std::uint64_t>(archive_entry_size(&entry));
+    if (offset > archive_size || size > archive_size - offset) {
+      throw Error(fmt::format("{} is cut short: member {} is not whole", path_.string(), printable(name)));
     }
     members_[name] = {offset, size};
   }

@@ -34,11 +34,11 @@ void BlobFeed::check_blob() {
   const auto actual = Digest::from_hex(input_.blob_digest.algorithm(), hasher_.finish_hex());
   const std::string blob = input_.blob_digest.to_string();
   if (bytes_read_ < input_.blob_bytes) {
-    throw Error(fmt::format("blob {} ends after {} of {} bytes (these have the digest {})", blob, bytes_read_,
-                            input_.blob_bytes, actual.to_string()));
+    throw BlobError(fmt::format("blob {} ends after {} of {} bytes (these have the digest {})", blob, bytes_read_,
+                                input_.blob_bytes, actual.to_string()));
   }
   if (actual != input_.blob_digest) {
-    throw Error(fmt::format("blob {} is corrupt: its content has the digest {}", blob, actual.to_string()));
+    throw BlobError(fmt::format("blob {} is corrupt: its content has the digest {}", blob, actual.to_string()));
   }
 }
 
@@ -68,8 +68,8 @@ std::size_t BlobFeed::read(std::span<std::byte> into) {
   const std::size_t got = input_.blob.read(into);
   bytes_read_ += got;
   if (bytes_read_ > input_.blob_bytes) {
-    throw Error(fmt::format("blob {} is longer than the {} bytes its manifest says", input_.blob_digest.to_string(),
-                            input_.blob_bytes));
+    throw BlobError(fmt::format("blob {} is longer than the {} bytes its manifest says", input_.blob_digest.to_string(),
+                                input_.blob_bytes));
   }
   hasher_.update(into.first(got));
   if (progress_ != nullptr) progress_->converted_bytes += got;

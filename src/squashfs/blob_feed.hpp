@@ -23,10 +23,10 @@ class BlobFeed {
   BlobFeed(const LayerInput& input, ChunkPipe& pipe, std::stop_token stop, ProgressItem* progress);
 
   /// Reads the blob to its end, even where the content proves to be no layer: a wrong blob is to be called that. Leaves
-  /// the pipe closed, or aborted. Throws what the source throws, Error where the blob is too long, Cancelled.
+  /// the pipe closed, or aborted. Throws what the source throws, BlobError where the blob is too long, Cancelled.
   void run();
 
-  /// After run(): throws Error with both digests where the blob is not what its descriptor says.
+  /// After run(): throws BlobError with both digests where the blob is not what its descriptor says.
   void check_blob();
 
   /// After run(): what was wrong with the compressed stream; null where nothing was.

@@ -27,7 +27,7 @@ struct LayerInput {
 };
 
 /// Writes a whole layer file to `output` (empty, read-write), without syncing it. Throws Error that names the blob and
-/// both digests where blob digest, size or diff_id differ; Cancelled when `stop` is requested. `progress` may be null.
+/// both digests where the diff_id differs, and BlobError (layer_error.hpp) where blob digest or size do; Cancelled when `stop` is requested. `progress` may be null.
 void convert_layer(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
                    std::stop_token stop, ProgressItem* progress);
 

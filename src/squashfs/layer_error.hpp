@@ -18,6 +18,12 @@ class LayerError : public Error {
   using Error::Error;
 };
 
+/// The blob is not the one that its descriptor names, by digest or size: another source may have the right one.
+class BlobError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The layer makes more of itself than the limits let it; the hint names the setting.
 class LayerLimitError : public Error {
  public:

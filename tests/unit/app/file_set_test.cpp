@@ -94,6 +94,42 @@ TEST_CASE("a tar that is cut short is refused") {
   CHECK_THROWS_AS(open_tar(path, unpacking(packed.root())), Error);
 }
 
+TEST_CASE("an archive that is cut short while it is read is an error, not a SIGBUS") {
+  const PackedDirectory packed;
+  const std::filesystem::path path = packed.pack("plain.tar", "-c");
+  const auto files = open_tar(path, unpacking(packed.root()));
+  std::filesystem::resize_file(path, 20'000);
+  CHECK_THROWS_AS(files->read("deep/second", 1 << 20), Error);
+  ProgressItem progress("layer", 100'000);
+  const auto stream = stream_range(*files->find("deep/second"), progress, {});
+  std::vector<std::byte> buffer(200'000);
+  CHECK(stream->read(buffer) < 100'000);
+  CHECK(stream->read(buffer) == 0);
+}
+
+TEST_CASE("members are found behind long names and padding of every size") {
+  const PackedDirectory packed;
+  const std::string long_name(180, 'n');
+  std::filesystem::create_directories(packed.root() / "in/deep" / long_name);
+  for (const std::size_t size : {1, 511, 512, 513, 65'535, 65'536, 65'537}) {
+    std::ofstream(packed.root() / "in/deep" / long_name / std::to_string(size)) << std::string(size, 'y');
+  }
+  for (const char* option : {"-cHgnu", "-cHpax", "-cHposix"}) {
+    const auto files = open_tar(packed.pack("long.tar", option), unpacking(packed.root()));
+    for (const std::size_t size : {1, 511, 512, 513, 65'535, 65'536, 65'537}) {
+      CHECK(files->read("deep/" + long_name + "/" + std::to_string(size), 1 << 20) == std::string(size, 'y'));
+    }
+  }
+}
+
+TEST_CASE("a member with holes is refused: its bytes do not lie in one piece") {
+  const PackedDirectory packed;
+  std::filesystem::resize_file(packed.root() / "in/deep/second", 10 << 20);
+  for (const char* option : {"-cSHgnu", "-cSHpax"}) {
+    CHECK_THROWS_AS(open_tar(packed.pack("sparse.tar", option), unpacking(packed.root())), Error);
+  }
+}
+
 TEST_CASE("what is no tar is refused with its name") {
   const PackedDirectory packed;
   std::ofstream(packed.root() / "junk") << "this is not a tar archive, whatever its name says";

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "faulty_registry.hpp"
 #include "scripted_transport.hpp"
 #include "tests/unit/thrown.hpp"
@@ -220,6 +222,58 @@ TEST_CASE("a mirror with wrong bytes, or none at all, does not stop a pull") {
   RegistrySettings dead;
   dead.mirrors = {{"127.0.0.1:1", "", true}};
   CHECK(client_of(*transport, registry, dead).blob(blob, 10, {}) == "0123456789");
+}
+
+TEST_CASE("a mirror whose bytes proved wrong is not asked again, and heard of once") {
+  FaultyRegistry registry, mirror;
+  const Descriptor first = registry.add_blob("0123456789"), second = registry.add_blob("abcdefghij");
+  mirror.add_blob("0123456789");
+  mirror.add_blob("abcdefghij");
+  mirror.add_fault({{"fault", "wrong"}, {"at", 3}, {"path", "blobs"}, {"times", -1}});
+  ProgressBoard board;
+  const auto transport = registry.make_transport(&board);
+  RegistryClient client = client_of(*transport, registry, mirrored_by(mirror));
+  MemorySink bad, also_bad;
+  client.download(first, bad, {});
+  client.download(second, also_bad, {});
+  CHECK(registry.log().empty());
+  CHECK(client.reject(first.digest, "blob 84d89877 is corrupt"));
+  CHECK(client.reject(second.digest, "blob 72399361 is corrupt"));
+  const std::vector<std::string> notes = board.take_notes();
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0] == "mirror " + mirror.host() + " is not asked again: blob 84d89877 is corrupt");
+
+  MemorySink good;
+  client.download(first, good, {});
+  CHECK(good.text == "0123456789");
+  CHECK_FALSE(client.reject(first.digest, "it can't be"));  // the registry itself sent it: there is no other place
+}
+
+TEST_CASE("a mirror is not blamed for bytes that another place sent") {
+  FaultyRegistry registry, mirror;
+  const Descriptor blob = registry.add_blob("only the registry has it");
+  const auto transport = registry.make_transport();
+  RegistryClient client = client_of(*transport, registry, mirrored_by(mirror));
+  MemorySink sink;
+  client.download(blob, sink, {});
+  CHECK_FALSE(client.reject(blob.digest, "it can't be"));
+}
+
+TEST_CASE("a mirror of many missing blobs is one line, and one that is away is asked once") {
+  FaultyRegistry registry, mirror;
+  ProgressBoard board;
+  const auto transport = registry.make_transport(&board);
+  RegistrySettings settings;
+  settings.mirrors = {{mirror.host(), "", false}, {"127.0.0.1:1", "", true}};
+  RegistryClient client = client_of(*transport, registry, settings);
+  for (const char* content : {"one", "two", "three"}) CHECK(client.blob(registry.add_blob(content), 10, {}) == content);
+  const std::vector<std::string> notes = board.take_notes();
+  const auto about = [&](const std::string& what) {
+    return std::count_if(notes.begin(), notes.end(), [&](const std::string& note) { return contains(note, what); });
+  };
+  CHECK(about("mirror " + mirror.host()) == 1);
+  CHECK(about("mirror 127.0.0.1:1") == 1);
+  CHECK(std::count_if(notes.begin(), notes.end(), [](const std::string& n) { return contains(n, "retrying"); }) <= 1);
 }
 
 TEST_CASE("a broken mirror's part of a blob is kept") {

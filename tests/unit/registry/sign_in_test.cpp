@@ -222,11 +222,36 @@ TEST_CASE("scope and service arrive encoded, a list of scopes one by one") {
 
 TEST_CASE("a password is not sent to a realm on plain HTTP, unless the registry speaks that itself") {
   CHECK(sign_in({.realm = "http://127.0.0.1:1/token"}).requests.at(0).authorization.empty());
-  CHECK(!sign_in({.realm = "http://auth.example/token", .place = "http://registry.example/"})
-             .requests.at(0)
-             .authorization.empty());
+  for (const char* realm : {"http://registry.example/token", "http://registry.example:5001/token"}) {
+    CAPTURE(realm);
+    CHECK(!sign_in({.realm = realm, .place = "http://registry.example:5000/"}).requests.at(0).authorization.empty());
+  }
+  CHECK(!sign_in({.realm = "http://localhost:1/", .place = "http://127.0.0.1/"}).requests.at(0).authorization.empty());
   CHECK(contains(thrown_by<RemoteError>([] { sign_in({.realm = "http://auth.example/token"}); }).message,
                  "refusing to sign in over plain HTTP at http://auth.example/token"));
+}
+
+TEST_CASE("a registry on plain HTTP gets no credential sent to another host in the clear") {
+  for (const char* realm : {"http://auth.example/token", "http://registry.example.evil.example/",
+                            "http://localhost:1/"}) {  // ours: any user's port on this machine
+    CAPTURE(realm);
+    for (const Credential& credential : {k_alice, k_refresh}) {
+      ScriptedTransport transport([](const HttpRequest&) { return HttpResponse{200, {}, R"({"token":"t"})", ""}; });
+      SignIn sign_in(transport, {"registry.example", "", credential});
+      const Thrown thrown = thrown_by<RemoteError>([&] {
+        sign_in.answer(std::string("Bearer realm=\"") + realm + "\"", "", Url::parse("http://registry.example/"), {});
+      });
+      CHECK(contains(thrown.message, "refusing to send the credential of ~/.docker/config.json to http://"));
+      CHECK(contains(thrown.hint, "mlctr logout registry.example"));
+      CHECK(transport.requests.empty());
+    }
+  }
+  // Nothing to lose: an anonymous token may come from anywhere.
+  CHECK(sign_in({.realm = "http://auth.example/", .place = "http://registry.example/", .credential = std::nullopt})
+            .authorization->value == "Bearer t");
+  CHECK(!sign_in({.realm = "https://auth.example/", .place = "http://registry.example/"})
+             .requests.at(0)
+             .authorization.empty());
 }
 
 TEST_CASE("hostile realms and answers are refused") {
