@@ -40,7 +40,8 @@ Digest Digest::parse(std::string_view text) {
   if (odd != std::string_view::npos) {
     // Two spellings would be two names of one blob in the store.
     if (lowered(hex).find_first_not_of(k_hex_digits) == std::string::npos) {
-      fail(text, "its hex digits must be lower-case", fmt::format("did you mean {}?", printable(lowered(text))));
+      fail(text, "its hex digits must be lower-case",
+           hex.size() == hex_length(algorithm) ? fmt::format("did you mean {}?", printable(lowered(text))) : "");
     }
     fail(text, fmt::format("character {} is not a hex digit", colon + odd + 2));
   }

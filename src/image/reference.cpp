@@ -112,13 +112,13 @@ void check_repository(const ReferenceText& text, std::string_view repository) {
 
 void check_tag(const ReferenceText& text, std::string_view tag) {
   const std::string whole_without(text.before(tag).substr(0, text.before(tag).size() - 1));
-  if (tag.empty()) text.fail(tag, "the tag is empty", fmt::format("did you mean {}?", printable(whole_without)));
+  if (tag.empty()) text.fail(tag, "the tag is empty", suggest_reference(whole_without));
   const auto is_tag_character = [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; };
   const auto odd = std::ranges::find_if_not(tag, is_tag_character);
   if (odd != tag.end() && *odd == ':') {
     const std::string_view first = tag.substr(0, odd - tag.begin());
     text.fail(tag.substr(first.size()), "there is a second tag",
-              fmt::format("did you mean {}:{}?", printable(whole_without), printable(first)));
+              suggest_reference(fmt::format("{}{}{}", whole_without, first.empty() ? "" : ":", first)));
   }
   if (odd != tag.end()) text.fail_at_character(odd - tag.begin() + tag.data(), "in the tag");
   if (tag.front() == '.' || tag.front() == '-')
@@ -156,6 +156,11 @@ bool is_image_id(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// "sha256:…" is an image's ID too.
+bool is_digest_algorithm(std::string_view text) {
+  return text == "sha256" || text == "sha512";
+}
+
 void parse_name(const ReferenceText& text, std::string_view name, ImageReference& reference) {
   const Split parts = split_registry(name);
   reference.registry = parts.has_registry ? parse_registry(text, parts.registry) : std::string(k_hub);
@@ -167,6 +172,10 @@ void parse_name(const ReferenceText& text, std::string_view name, ImageReference
   if (!parts.has_registry && is_image_id(repository)) {
     text.fail(repository, "64 hex digits are an image's ID, not its name",
               fmt::format("a digest is written NAME@sha256:{}", repository));
+  }
+  if (!parts.has_registry && is_digest_algorithm(repository)) {
+    text.fail(repository, "a digest alone does not say where the image is",
+              fmt::format("a digest is written NAME@{}", printable(parts.rest)));
   }
   check_repository(text, repository);
   if (colon != std::string_view::npos) check_tag(text, parts.rest.substr(colon + 1));
@@ -217,10 +226,12 @@ std::string ImageReference::familiar() const {
   if (registry != k_hub) return whole;
   std::string_view name = repository;
   if (name.starts_with("library/") && name.find('/', 8) == std::string_view::npos) name.remove_prefix(8);
-  // "docker.io/foo.bar/x" must not come back as the registry foo.bar, nor a name of 64 hex digits as an ID.
+  // "docker.io/foo.bar/x" must not come back as the registry foo.bar, nor a name that is (or begins) an ID as one.
   const std::size_t slash = name.find('/');
-  if ((slash != std::string_view::npos && looks_like_registry(name.substr(0, slash))) || is_image_id(name))
+  if ((slash != std::string_view::npos && looks_like_registry(name.substr(0, slash))) || is_image_id(name) ||
+      is_digest_algorithm(name)) {
     return whole;
+  }
   return std::string(name) + whole.substr(registry.size() + 1 + repository.size());
 }
 

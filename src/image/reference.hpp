@@ -12,7 +12,8 @@
 //   TAG        ::= [A-Za-z0-9_][A-Za-z0-9._-]{0,127}
 //
 // Docker Hub's aliases (docker.io, index.docker.io, registry-1.docker.io) become "docker.io", a lone name
-// "library/name"; host names are lower-cased. 64 lone hex digits are refused, as Docker does: they are an image's ID.
+// "library/name"; host names are lower-cased. 64 lone hex digits are refused, as Docker does, and
+// so is a lone "sha256:…": they are an image's ID.
 #pragma once
 
 #include <filesystem>

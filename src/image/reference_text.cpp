@@ -12,6 +12,10 @@
 namespace mlctr {
 namespace {
 
+constexpr std::size_t k_longest_shown = 4096;
+constexpr const char* k_form =
+    "a reference is [USER@][REGISTRY/]REPOSITORY[:TAG][@DIGEST], like python:3.8 or ghcr.io/owner/name:1.0";
+
 // Whether what follows an "@" is meant as a digest, however wrong: a known algorithm's name, or a long run of hex
 // digits.
 bool is_meant_as_digest(std::string_view text) {
@@ -36,6 +40,15 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
+std::string suggest_reference(std::string_view candidate) {
+  try {
+    ImageReference::parse(candidate);
+    return fmt::format("did you mean {}?", printable(candidate, k_longest_shown));
+  } catch (const UsageError&) {
+    return k_form;
+  }
+}
+
 std::string_view ReferenceText::without_scheme() const {
   const std::size_t scheme_end = typed_.find("://");
   if (scheme_end == std::string_view::npos) return typed_;
@@ -44,8 +57,9 @@ std::string_view ReferenceText::without_scheme() const {
   if (scheme == "docker") return rest;
   if (scheme == "http" || scheme == "https") {
     // Not shown where it may hold a password.
-    const std::string form = rest.find('@') == std::string_view::npos ? printable(rest) : "REGISTRY/REPOSITORY:TAG";
-    fail(typed_, fmt::format("a reference has no {}://", scheme), fmt::format("did you mean {}?", form));
+    const bool may_be_shown = rest.find('@') == std::string_view::npos;
+    fail(typed_, fmt::format("a reference has no {}://", scheme),
+         may_be_shown ? suggest_reference(rest) : "write REGISTRY/REPOSITORY:TAG");
   }
   // enroot has these.
   if (scheme == "dockerd" || scheme == "podman") {
@@ -121,15 +135,7 @@ std::string ReferenceText::in_lower_case() const {
 
 std::string ReferenceText::suggestion() const {
   const std::string lower = in_lower_case();
-  if (lower != typed_) {
-    try {
-      ImageReference::parse(lower);
-      return fmt::format("did you mean {}?", lower);
-    } catch (const UsageError&) {
-      // Then capitals are not all that is wrong.
-    }
-  }
-  return "a reference is [USER@][REGISTRY/]REPOSITORY[:TAG][@DIGEST], like python:3.8 or ghcr.io/owner/name:1.0";
+  return lower == typed_ ? k_form : suggest_reference(lower);  // the text as typed is what is being refused
 }
 
 }  // namespace mlctr

@@ -10,6 +10,9 @@ namespace mlctr {
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 
+/// The hint "did you mean CANDIDATE?" where that is a valid reference, else the form of one.
+std::string suggest_reference(std::string_view candidate);
+
 /// Refers to `typed`, which must outlive it; so do all the views it gives.
 class ReferenceText {
  public:

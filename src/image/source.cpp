@@ -52,10 +52,24 @@ std::string with_name(std::string_view prefix, const std::filesystem::path& path
   return name.empty() ? text : text + ":" + name;
 }
 
+// skopeo's and podman's names for what only a program of theirs can read.
+struct ForeignSource {
+  std::string_view prefix, what, saved_by;
+};
+constexpr std::array<ForeignSource, 2> k_foreign_sources{
+    {{"docker-daemon:", "is in docker's own storage", "docker save"},
+     {"containers-storage:", "is in podman's own storage", "podman save --format docker-archive"}}};
+
+const ForeignSource* find_foreign_source(std::string_view text) {
+  const auto* const found = std::ranges::find_if(
+      k_foreign_sources, [&](const ForeignSource& source) { return text.starts_with(source.prefix); });
+  return found == k_foreign_sources.end() ? nullptr : found;
+}
+
 // Whether parse_image_source would take it for one without "docker://" in front.
 bool is_reference(std::string_view text) {
   return !is_squashfs_path(text) && !text.starts_with("oci:") && !text.starts_with("oci-archive:") &&
-         !text.starts_with("docker-archive:");
+         !text.starts_with("docker-archive:") && find_foreign_source(text) == nullptr;
 }
 
 struct ToString {
@@ -86,6 +100,11 @@ ImageSource parse_image_source(std::string_view text) {
     return OciArchiveSource{std::move(source->path), std::move(source->name)};
   if (auto source = parse_prefixed(text, "docker-archive:")) {
     return DockerArchiveSource{std::move(source->path), std::move(source->name)};
+  }
+  if (const ForeignSource* foreign = find_foreign_source(text)) {
+    throw UsageError(fmt::format("{} {}, which mlctr does not read", printable(text), foreign->what),
+                     fmt::format("{} -o FILE.tar {}, then docker-archive:FILE.tar", foreign->saved_by,
+                                 printable(text.substr(foreign->prefix.size()))));
   }
   if (is_squashfs_path(text)) return SquashfsSource{text};
   return ImageReference::parse(text);

@@ -51,6 +51,7 @@ TEST_CASE("a digest in capitals is refused with the right form") {
   const auto thrown = thrown_by<UsageError>([] { Digest::parse("sha256:E3" + k_hex.substr(2)); });
   CHECK(contains(thrown.message, "must be lower-case"));
   CHECK(contains(thrown.hint, "sha256:" + k_hex));
+  CHECK_FALSE(contains(thrown_by<UsageError>([] { Digest::parse("sha256:E3"); }).hint, "sha256:e3"));
 }
 
 TEST_CASE("a hostile digest can't drive the terminal") {

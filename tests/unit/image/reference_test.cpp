@@ -237,9 +237,24 @@ TEST_CASE("the right form is suggested") {
   CHECK(contains(refusal("python:3.8:1").hint, "did you mean python:3.8?"));
   CHECK(contains(refusal("python:").hint, "did you mean python?"));
   CHECK(contains(refusal("https://ghcr.io/a/b:1").hint, "did you mean ghcr.io/a/b:1?"));
+  CHECK(contains(refusal("sha256:0123abcd").hint, "NAME@sha256:0123abcd"));
   CHECK(contains(refusal("podman://a").hint, "docker-archive:"));
   CHECK(contains(refusal(std::string(64, 'a')).hint, "NAME@sha256:aaaa"));
   CHECK(contains(refusal("Py thon").hint, "like python:3.8"));
+}
+
+TEST_CASE("what is suggested can be typed") {
+  CHECK(contains(refusal("x::").hint, "did you mean x?"));
+  CHECK(contains(refusal("x::y").hint, "did you mean x?"));
+  for (const std::string text : {"-x:", "x y:1:2", "https://ghcr.io/_/python", "https://", "X y"}) {
+    CAPTURE(text);
+    CHECK_FALSE(contains(refusal(text).hint, "did you mean"));
+  }
+}
+
+TEST_CASE("a name on Docker Hub that reads like an ID keeps its registry") {
+  const ImageReference reference = ImageReference::parse("docker.io/library/sha256:0123abcd");
+  CHECK(ImageReference::parse(reference.familiar()) == reference);
 }
 
 TEST_CASE("a password typed into a reference is not repeated") {

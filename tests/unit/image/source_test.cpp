@@ -43,10 +43,17 @@ TEST_CASE("a source that names nothing is refused with the form") {
   CHECK_THROWS_AS(parse_image_source(""), UsageError);
 }
 
+TEST_CASE("what only docker or podman can read is refused with the way out") {
+  const auto hint = [](const char* text) { return thrown_by<UsageError>([&] { parse_image_source(text); }).hint; };
+  CHECK(contains(hint("docker-daemon:python:3.8"), "docker save -o FILE.tar python:3.8, then docker-archive:FILE.tar"));
+  CHECK(contains(hint("containers-storage:x"), "podman save"));
+  CHECK(std::holds_alternative<ImageReference>(parse_image_source("docker-daemon")));
+}
+
 TEST_CASE("a source is printed so that it can be typed again") {
-  for (const std::string text :
-       {"python:3.8", "me@ghcr.io/owner/name:1", "oci:/d/l:v1", "oci:l", "oci-archive:a.tar",
-        "docker-archive:a.tar:x:1", "/images/python", "docker://oci:latest", "docker://r.example/a:x.sqsh"}) {
+  for (const std::string text : {"python:3.8", "me@ghcr.io/owner/name:1", "oci:/d/l:v1", "oci:l", "oci-archive:a.tar",
+                                 "docker-archive:a.tar:x:1", "/images/python", "docker://oci:latest",
+                                 "docker://docker-daemon:x", "docker://r.example/a:x.sqsh"}) {
     CAPTURE(text);
     CHECK(to_string(parse_image_source(text)) == text);
   }
