@@ -15,14 +15,14 @@ bool is_usable(std::string_view name) {
 }  // namespace
 
 DirectoryCursor::DirectoryCursor(const Reader& reader, const StoredDirectory& directory)
-    : reader_(reader), remaining_bytes_(directory.size_bytes) {
+    : reader_(reader), size_bytes_(directory.size_bytes), remaining_bytes_(size_bytes_) {
   // An empty listing may point anywhere: nothing of it is ever read.
   if (remaining_bytes_ > 0) cursor_.emplace(reader.directory_table(directory.listing));
 }
 
 DirectoryCursor::DirectoryCursor(const Reader& reader, const StoredDirectory& directory, std::uint32_t listing_offset,
                                  std::uint64_t block)
-    : reader_(reader), remaining_bytes_(directory.size_bytes) {
+    : reader_(reader), size_bytes_(directory.size_bytes), remaining_bytes_(size_bytes_) {
   if (listing_offset >= remaining_bytes_) reader.image().refuse("a directory's index points behind its entries");
   remaining_bytes_ -= listing_offset;
   const auto offset = (std::uint64_t{directory.listing.offset} + listing_offset) % k_metadata_bytes;

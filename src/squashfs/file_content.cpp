@@ -26,13 +26,13 @@ std::optional<StoredInode> find_inode(const Reader& image, std::string_view path
 
 std::optional<std::string> read_small_file(const Reader& image, std::string_view path, std::uint64_t max_bytes) {
   const std::optional<StoredInode> inode = find_inode(image, path);
-  const auto* file = inode ? std::get_if<FileContent>(&inode->kind) : nullptr;
+  const auto* file = inode ? std::get_if<StoredFile>(&inode->kind) : nullptr;
   if (file == nullptr) return std::nullopt;
   if (file->size_bytes > max_bytes) {
     throw Error(fmt::format("cannot read {} in the image: it is larger than {} bytes", path, max_bytes));
   }
   std::string content(file->size_bytes, '\0');
-  content.resize(image.read_file(*file, 0, std::as_writable_bytes(std::span(content))));
+  content.resize(image.read_file(image.content(*file), 0, std::as_writable_bytes(std::span(content))));
   return content;
 }
 

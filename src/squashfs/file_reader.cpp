@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 
 #include "base/error.hpp"
 #include "squashfs/reader.hpp"
@@ -6,7 +7,8 @@
 namespace mlctr::squashfs {
 
 std::size_t Reader::decompress(std::uint64_t start, std::size_t stored_bytes, std::span<std::byte> into) const {
-  Bytes stored(stored_bytes);
+  const auto room = std::make_unique_for_overwrite<std::byte[]>(stored_bytes);
+  const std::span stored(room.get(), stored_bytes);
   image_.read(start, stored);
   try {
     return decompressor_.decompress(stored, into);
@@ -26,15 +28,36 @@ void Reader::read_block(std::uint64_t start, std::uint32_t word, std::span<std::
   if (is_raw || decompress(start, size, into) != into.size()) image_.refuse("a block has the wrong size");
 }
 
-Bytes Reader::read_fragment(std::uint32_t number) const {
-  const FragmentBlock block = fragment(number);
+std::size_t Reader::read_fragment(const FragmentBlock& block, std::span<std::byte> into) const {
   const std::size_t size = block.size_word & k_stored_size_mask;
-  // How much a fragment block holds is known only once it is decompressed.
-  Bytes content((block.size_word & k_raw_block) != 0 ? size : superblock_.block_bytes);
-  if ((block.size_word & k_raw_block) != 0) {
-    image_.read(block.start, content);
-  } else {
-    content.resize(decompress(block.start, size, content));
+  if ((block.size_word & k_raw_block) == 0) return decompress(block.start, size, into);
+  image_.read(block.start, into.first(size));
+  return size;
+}
+
+std::uint32_t Reader::read_block_word(MetadataCursor& cursor) const {
+  const auto word = cursor.read<std::uint32_t>();
+  if ((word & ~(k_raw_block | k_stored_size_mask)) != 0 || (word & k_stored_size_mask) > superblock_.block_bytes) {
+    image_.refuse("the size of a file's block is wrong");
+  }
+  return word;
+}
+
+FileContent Reader::content(const StoredFile& file) const {
+  FileContent content{.size_bytes = file.size_bytes,
+                      .start = file.start,
+                      .fragment = file.fragment,
+                      .fragment_offset = file.fragment_offset,
+                      .hole_bytes = file.hole_bytes};
+  if (file.block_count == 0) return content;
+  MetadataCursor words = inode_table(file.block_words);
+  std::uint64_t stored_bytes = 0;
+  for (std::uint32_t i = 0; i < file.block_count; ++i) {
+    content.block_words.push_back(read_block_word(words));
+    stored_bytes += content.block_words.back() & k_stored_size_mask;
+  }
+  if (stored_bytes > superblock_.bytes_used || file.start > superblock_.bytes_used - stored_bytes) {
+    image_.refuse("a file's blocks lie outside of it");
   }
   return content;
 }
@@ -46,8 +69,8 @@ Bytes Reader::read_part(const FileContent& file, std::uint64_t number, std::uint
     read_block(start, file.block_words[number], part);
     return part;
   }
-  const Bytes fragment_block = read_fragment(file.fragment);
-  if (file.fragment_offset + part.size() > fragment_block.size()) {
+  Bytes fragment_block(superblock_.block_bytes);
+  if (file.fragment_offset + part.size() > read_fragment(fragment(file.fragment), fragment_block)) {
     image_.refuse("a file's tail lies outside of its fragment");
   }
   std::ranges::copy(std::span(fragment_block).subspan(file.fragment_offset, part.size()), part.begin());

@@ -84,8 +84,8 @@ class InodeParser {
     return directory;
   }
 
-  FileContent file() {
-    FileContent file;
+  StoredFile file() {
+    StoredFile file;
     if (is_extended_) {
       file.start = read<std::uint64_t>();
       file.size_bytes = read<std::uint64_t>();
@@ -101,11 +101,12 @@ class InodeParser {
       file.size_bytes = read<std::uint32_t>();
     }
     check_tail(file);
-    read_blocks(file);
+    file.block_count = count_blocks(file);
+    if (file.block_count > 0) file.block_words = cursor_.position();
     return file;
   }
 
-  void check_tail(const FileContent& file) const {
+  void check_tail(const StoredFile& file) const {
     if (file.fragment == k_no_fragment) return;
     if (file.fragment >= superblock_.fragment_count) image_.refuse("a file's fragment is missing");
     if (file.fragment_offset > superblock_.block_bytes ||
@@ -114,24 +115,12 @@ class InodeParser {
     }
   }
 
-  void read_blocks(FileContent& file) {
+  std::uint32_t count_blocks(const StoredFile& file) const {
     const std::uint32_t block = superblock_.block_bytes;
     const bool has_tail_block = file.size_bytes % block != 0 && file.fragment == k_no_fragment;
     const std::uint64_t count = file.size_bytes / block + (has_tail_block ? 1 : 0);
     if (count > k_max_blocks_a_file) image_.refuse(fmt::format("a file in it claims {} bytes", file.size_bytes));
-    std::uint64_t stored_bytes = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const auto word = read<std::uint32_t>();
-      const std::uint32_t size = word & k_stored_size_mask;
-      if ((word & ~(k_raw_block | k_stored_size_mask)) != 0 || size > block) {
-        image_.refuse("the size of a file's block is wrong");
-      }
-      stored_bytes += size;
-      file.block_words.push_back(word);
-    }
-    if (stored_bytes > superblock_.bytes_used || file.start > superblock_.bytes_used - stored_bytes) {
-      image_.refuse("a file's blocks lie outside of it");
-    }
+    return static_cast<std::uint32_t>(count);
   }
 
   Symlink symlink() {

@@ -8,7 +8,8 @@
 
 namespace mlctr::squashfs {
 
-/// `cursor` stands at the inode and is left behind it (in a directory: at its index). `ids` is the id table.
+/// `cursor` stands at the inode and is left behind it (in a directory: at its index; in a file: at its
+/// block list). `ids` is the id table.
 StoredInode read_inode(MetadataCursor& cursor, const ImageFile& image, const Superblock& superblock,
                        std::span<const std::uint32_t> ids);
 

@@ -83,7 +83,9 @@ StoredInode Reader::inode(MetadataPosition position) const {
   return read_inode(cursor, image_, superblock_, ids_);
 }
 
-std::optional<StoredEntry> Reader::find(const StoredDirectory& directory, std::string_view name) const {
+// A cursor at the last place of the directory's index of which `is_before` holds, or at the listing's start.
+template <class IsBefore>
+DirectoryCursor Reader::enter(const StoredDirectory& directory, IsBefore is_before) const {
   std::uint32_t listing_offset = 0;
   std::uint64_t block = directory.listing.block;
   if (directory.index_count > 0 && directory.size_bytes > 0) {
@@ -93,18 +95,30 @@ std::optional<StoredEntry> Reader::find(const StoredDirectory& directory, std::s
       const auto entry_block = index.read<std::uint32_t>();
       const auto name_bytes = std::uint64_t{index.read<std::uint32_t>()} + 1;
       if (name_bytes > k_max_name_bytes) image_.refuse("a directory's index is broken");
-      if (index.read_text(name_bytes) > name) break;
+      if (!is_before(entry_offset, index.read_text(name_bytes))) break;
       listing_offset = entry_offset;
       block = entry_block;
     }
   }
-  DirectoryCursor entries = listing_offset == 0 ? DirectoryCursor(*this, directory)
-                                                : DirectoryCursor(*this, directory, listing_offset, block);
+  return listing_offset == 0 ? DirectoryCursor(*this, directory)
+                             : DirectoryCursor(*this, directory, listing_offset, block);
+}
+
+std::optional<StoredEntry> Reader::find(const StoredDirectory& directory, std::string_view name) const {
+  DirectoryCursor entries = enter(directory, [&](std::uint32_t, std::string_view first) { return first <= name; });
   while (auto entry = entries.next()) {
     if (entry->name == name) return entry;
     if (entry->name > name) break;
   }
   return std::nullopt;
+}
+
+DirectoryCursor Reader::list_from(const StoredDirectory& directory, std::uint64_t listing_offset) const {
+  DirectoryCursor entries =
+      enter(directory, [&](std::uint32_t place, std::string_view) { return place <= listing_offset; });
+  while (entries.listing_offset() < listing_offset && entries.next()) {
+  }
+  return entries;
 }
 
 FragmentBlock Reader::fragment(std::uint32_t number) const {

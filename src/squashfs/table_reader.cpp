@@ -120,12 +120,12 @@ class TreeReader {
     if (std::holds_alternative<StoredDirectory>(stored.kind)) {
       inode.kind = Directory{.origin = xattrs.is_implied ? DirectoryOrigin::implied : DirectoryOrigin::listed,
                              .is_opaque = xattrs.is_opaque};
-    } else if (auto* file = std::get_if<FileContent>(&stored.kind)) {
-      block_lists_.spend(file->block_words.size() * sizeof(std::uint32_t));
+    } else if (const auto* file = std::get_if<StoredFile>(&stored.kind)) {
+      block_lists_.spend(std::uint64_t{file->block_count} * sizeof(std::uint32_t));
       if (xattrs.link_target && file->size_bytes == 0) {
         inode.kind = LowerLink{*xattrs.link_target};
       } else {
-        inode.kind = std::move(*file);
+        inode.kind = reader_.content(*file);
       }
     } else if (auto* link = std::get_if<Symlink>(&stored.kind)) {
       inode.kind = std::move(*link);
