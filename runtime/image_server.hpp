@@ -20,7 +20,7 @@ struct Owner {
 
 struct ImageServerOptions {
   Owner owner;
-  unsigned threads = 4;                        ///< at most; started as requests come
+  unsigned threads = 4;                       ///< at most; started as requests come
   std::size_t cached_data_bytes = 32u << 20;  ///< uncompressed blocks and fragments kept for the next read
 };
 

@@ -1,0 +1,144 @@
+#include "runtime/image_data.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+using namespace squashfs;
+
+constexpr std::size_t k_remembered_long_files = 64;  // of up to 400 KiB each, were they hostile
+constexpr std::uint64_t k_read_ahead_bytes = 1u << 20;
+
+// What holes are made of.
+constexpr std::array<std::byte, 16384> k_zeros{};
+
+}  // namespace
+
+ImageData::ImageData(const Reader& image, std::size_t cached_bytes, unsigned read_ahead_threads)
+    : image_(image),
+      block_bytes_(image.superblock().block_bytes),
+      cache_(cached_bytes),
+      read_ahead_threads_(read_ahead_threads) {}
+
+ImageData::Blocks ImageData::blocks_of(MetadataPosition inode) {
+  const std::uint64_t reference = inode.reference();
+  {
+    const std::lock_guard lock(long_files_mutex_);
+    const auto known = std::ranges::find(long_files_, reference, [](const auto& file) { return file.first; });
+    if (known != long_files_.end()) {
+      long_files_.splice(long_files_.begin(), long_files_, known);
+      return known->second;
+    }
+  }
+  const StoredInode stored = image_.inode(inode);
+  const auto* file = std::get_if<StoredFile>(&stored.kind);
+  if (file == nullptr) throw Error("not a regular file");
+  auto blocks = std::make_shared<FileBlocks>(image_, *file);
+  // Of a short file nothing is worth remembering: its list is in the metadata cache.
+  if (file->block_count > FileBlocks::k_blocks_a_mark) {
+    const std::lock_guard lock(long_files_mutex_);
+    long_files_.emplace_front(reference, blocks);
+    if (long_files_.size() > k_remembered_long_files) long_files_.pop_back();
+  }
+  return blocks;
+}
+
+BlockKey ImageData::key_of(const StoredFile& file, const StoredBlock& block, std::uint64_t number) const {
+  const std::uint64_t rest = file.size_bytes - number * block_bytes_;
+  return {block.start, block.word, static_cast<std::uint32_t>(std::min<std::uint64_t>(rest, block_bytes_))};
+}
+
+BlockCache::Block ImageData::load(const BlockKey& key) {
+  return cache_.get(key, [&] {
+    DataBlock block(key.capacity_bytes);
+    image_.read_block(key.start, key.word, block.bytes());
+    return block;
+  });
+}
+
+DataPiece ImageData::tail_piece(const StoredFile& file) {
+  const FragmentBlock fragment = image_.fragment(file.fragment);
+  const BlockCache::Block block = cache_.get({fragment.start, fragment.size_word, block_bytes_}, [&] {
+    DataBlock content(block_bytes_);
+    content.shrink(image_.read_fragment(fragment, content.bytes()));
+    return content;
+  });
+  const std::size_t size = file.size_bytes % block_bytes_;
+  if (file.fragment_offset + size > block->bytes().size()) {
+    image_.image().refuse("a file's tail lies outside of its fragment");
+  }
+  return {block, block->bytes().subspan(file.fragment_offset, size)};
+}
+
+std::vector<DataPiece> ImageData::read(MetadataPosition inode, std::uint64_t offset, std::size_t size_bytes) {
+  std::vector<DataPiece> pieces;
+  const Blocks blocks = blocks_of(inode);
+  const StoredFile& file = blocks->file();
+  if (offset >= file.size_bytes) return pieces;
+  const std::uint64_t end = offset + std::min<std::uint64_t>(size_bytes, file.size_bytes - offset);
+  const std::uint64_t first = offset / block_bytes_;
+  const std::uint64_t last = (end + block_bytes_ - 1) / block_bytes_;  // behind it
+  const std::uint64_t last_block = std::min<std::uint64_t>(last, file.block_count);
+  std::vector<StoredBlock> stored;
+  if (first < last_block) {
+    stored = blocks->locate(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last_block - first));
+  }
+  for (std::uint64_t number = first; number < last; ++number) {
+    const std::uint64_t begin = number * block_bytes_;
+    const std::uint64_t from = std::max(offset, begin) - begin;
+    const std::uint64_t size = std::min(end, begin + block_bytes_) - begin - from;
+    if (number < last_block && (stored[number - first].word & k_stored_size_mask) == 0) {
+      for (std::uint64_t done = 0; done < size; done += k_zeros.size()) {
+        pieces.push_back({nullptr, std::span(k_zeros).first(std::min<std::uint64_t>(size - done, k_zeros.size()))});
+      }
+      continue;
+    }
+    DataPiece piece = number < last_block ? data_piece(file, stored[number - first], number) : tail_piece(file);
+    piece.bytes = piece.bytes.subspan(from, size);
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
+}
+
+DataPiece ImageData::data_piece(const StoredFile& file, const StoredBlock& block, std::uint64_t number) {
+  BlockCache::Block loaded = load(key_of(file, block, number));
+  const std::span bytes = loaded->bytes();
+  return {std::move(loaded), bytes};
+}
+
+void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::uint64_t end) noexcept {
+  if (reading_ahead_.fetch_add(1) < read_ahead_threads_) {
+    try {
+      const Blocks blocks = blocks_of(inode);
+      load_ahead(*blocks, offset, end);
+    } catch (const std::exception&) {
+      // See the header.
+    }
+  }
+  reading_ahead_.fetch_sub(1);
+}
+
+void ImageData::load_ahead(FileBlocks& blocks, std::uint64_t offset, std::uint64_t end) {
+  const StoredFile& file = blocks.file();
+  const std::uint64_t current = offset / block_bytes_;
+  if (current == 0) return;
+  const std::uint64_t next = (end + block_bytes_ - 1) / block_bytes_;
+  const std::uint64_t last =
+      std::min<std::uint64_t>(next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1), file.block_count);
+  if (next >= last) return;
+  const auto before = static_cast<std::uint32_t>(current - 1);
+  const std::vector<StoredBlock> stored = blocks.locate(before, static_cast<std::uint32_t>(last) - before);
+  if (!cache_.has(key_of(file, stored[0], before))) return;  // not read in order
+  for (std::uint64_t number = next; number < last; ++number) {
+    const StoredBlock& block = stored[number - before];
+    if ((block.word & k_stored_size_mask) == 0) continue;
+    const BlockKey key = key_of(file, block, number);
+    if (!cache_.has(key)) load(key);
+  }
+}
+
+}  // namespace mlctr::runtime
