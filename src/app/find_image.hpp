@@ -20,16 +20,26 @@ struct FoundImage {
   StoredImage image;
 };
 
-/// Looks in the store, then in the extra ones. `text` is anything parse_image_source takes, "sha256:…", or at least
-/// four hex digits of a digest as `mlctr images` shows it (a reference wins). Absent where no store has it; throws
-/// UsageError where `text` is no reference at all or several images begin with those digits.
+/// Looks in the store, then in the extra ones. `text` is anything find_source takes, a digest or the start of one: at
+/// least four hex digits, with or without "sha256:" in front (without, a reference wins). Absent where no store has it;
+/// throws UsageError where `text` is no reference at all or several images begin with those digits (they are named).
 std::optional<FoundImage> find_image(const Configuration& configuration, std::string_view text);
 
 /// The same; throws Error "no such image in the store", with the hint to pull it.
 FoundImage require_image(const Configuration& configuration, std::string_view text);
 
-/// "sha256:…" or 64 hex digits, which no reference can be; absent for anything else.
-std::optional<Digest> parse_image_id(std::string_view text);
+/// A manifest digest or the start of one.
+struct ImageId {
+  std::string algorithm;  ///< "sha256"
+  std::string digits;
+};
+
+/// "sha256:…" or 64 hex digits, which no reference can be; absent for anything else. Throws UsageError where what
+/// follows "sha256:" are not hex digits, four or more.
+std::optional<ImageId> parse_image_id(std::string_view text);
+
+/// The references that lead to an image, a nearer store's before a farther one's.
+std::vector<ReferenceRecord> references_to(const std::vector<Store>& stores, const Digest& manifest_digest);
 
 /// The key of a reference in the store for what the user typed: canonical, without user, paths absolute.
 std::string reference_key(const ImageSource& source);

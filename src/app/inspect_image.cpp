@@ -6,8 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "app/find_image.hpp"
+#include "app/lost_recording.hpp"
+#include "app/open_stores.hpp"
+#include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "squashfs/file_content.hpp"
 #include "store/store.hpp"
 
@@ -70,12 +74,20 @@ void interpret(ImageInspection& image) {
   if (const auto* manifest = std::get_if<Manifest>(&parsed)) image.layers = list_layers(*manifest, image.config);
 }
 
-ImageInspection inspect_stored(const FoundImage& found) {
-  ImageInspection image;
-  if (found.record) {
-    image.reference = found.record->reference;
-    image.pulled_at = found.record->pulled_at;
+// All names of the image; which one was asked for, and when it was pulled under that (or last under any).
+void add_references(ImageInspection& image, const FoundImage& found, const Configuration& configuration) {
+  for (const ReferenceRecord& record : references_to(open_stores(configuration), found.image.manifest_digest)) {
+    image.references.push_back(record.reference);
+    if (!found.record) image.pulled_at = std::max(image.pulled_at, record.pulled_at);
   }
+  if (!found.record) return;
+  image.reference = found.record->reference;
+  image.pulled_at = found.record->pulled_at;
+}
+
+ImageInspection inspect_stored(const FoundImage& found, const Configuration& configuration) {
+  ImageInspection image;
+  add_references(image, found, configuration);
   image.manifest_digest = found.image.manifest_digest;
   image.store = found.store;
   image.squashfs = found.image.squashfs;
@@ -109,14 +121,20 @@ ImageInspection inspect_file(const std::filesystem::path& path) {
 
 ImageInspection inspect_image(const Configuration& configuration, std::string_view text) {
   try {
-    if (const std::optional<FoundImage> found = find_image(configuration, text)) return inspect_stored(*found);
-    const ImageSource source = parse_image_source(text);
-    if (const auto* file = std::get_if<SquashfsSource>(&source)) return inspect_file(file->path);
+    if (const std::optional<FoundImage> found = find_image(configuration, text)) {
+      return inspect_stored(*found, configuration);
+    }
+    refuse_lost_recording(configuration, text, RecordedFile::State::away);  // one that changed can be looked at
+    if (!parse_image_id(text)) {
+      const ImageSource source = find_source(text);
+      check_source(source);
+      if (const auto* file = std::get_if<SquashfsSource>(&source)) return inspect_file(file->path);
+    }
   } catch (Error& error) {
-    error.add_context(fmt::format("cannot inspect {}", text));
+    error.add_context(fmt::format("cannot inspect {}", printable(text, 4096)));
     throw;
   }
-  return inspect_stored(require_image(configuration, text));  // throws: it says what to do
+  return inspect_stored(require_image(configuration, text), configuration);  // throws: it says what to do
 }
 
 }  // namespace mlctr

@@ -31,6 +31,7 @@ struct InspectedLayer {
 
 struct ImageInspection {
   std::string reference;                  ///< canonical; empty where the image was named by digest or is a lone file
+  std::vector<std::string> references;    ///< all that lead to the image, `reference` among them
   std::optional<Digest> manifest_digest;  ///< absent for a squashfs that mlctr did not make, as manifest and config are
   std::filesystem::path store;            ///< empty for a lone file
   std::filesystem::path squashfs;

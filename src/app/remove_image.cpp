@@ -11,12 +11,10 @@
 namespace mlctr {
 namespace {
 
-std::vector<std::string> references_to(const Store& store, const Digest& manifest_digest) {
-  std::vector<std::string> references;
-  for (const ReferenceRecord& record : store.references()) {
-    if (record.manifest_digest == manifest_digest) references.push_back(record.reference);
-  }
-  return references;
+std::vector<std::string> names_of(const Store& store, const Digest& manifest_digest) {
+  std::vector<std::string> names;
+  for (const ReferenceRecord& record : references_to({store}, manifest_digest)) names.push_back(record.reference);
+  return names;
 }
 
 // What the user means in the store: a name (whose image may be gone already), or an image by its digest.
@@ -41,7 +39,7 @@ Target find_target(const Store& store, const Configuration& configuration, std::
 
 std::vector<std::string> names_to_remove(const Store& store, const Target& target) {
   if (target.reference) return {*target.reference};
-  std::vector<std::string> references = references_to(store, target.manifest_digest);
+  std::vector<std::string> references = names_of(store, target.manifest_digest);
   if (references.size() <= 1) return references;
   throw Error(
       fmt::format("image {} has several names: {}", target.manifest_digest.short_hex(), fmt::join(references, ", ")),
@@ -59,7 +57,7 @@ RemovedImage remove_image(const Configuration& configuration, std::string_view t
   for (const std::string& reference : names_to_remove(store, target)) {
     if (store.remove_reference(reference)) result.removed_references.push_back(reference);
   }
-  result.remaining_references = references_to(store, target.manifest_digest);
+  result.remaining_references = names_of(store, target.manifest_digest);
   if (!result.remaining_references.empty()) {
     result.image = RemovedImage::Image::kept;
   } else if (const auto image = store.find_image(target.manifest_digest)) {

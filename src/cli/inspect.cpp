@@ -1,6 +1,7 @@
 // mlctr inspect
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -83,9 +84,17 @@ void add_layer_lines(Lines& lines, const std::vector<InspectedLayer>& layers) {
   lines.add("layers", list);
 }
 
+// The one that was asked for, then the image's others.
+std::vector<std::string> references_of(const ImageInspection& image) {
+  std::vector<std::string> references = safe_list(image.references);
+  std::stable_partition(references.begin(), references.end(),
+                        [&](const std::string& each) { return each == safe(image.reference); });
+  return references;
+}
+
 std::string describe(const ImageInspection& image) {
   Lines lines;
-  lines.add("reference", safe(image.reference));
+  lines.add("reference", references_of(image));
   lines.add("digest", image.manifest_digest ? image.manifest_digest->to_string() : "");
   lines.add("file", safe(image.squashfs.string()));
   lines.add("size", format_bytes(image.size_bytes));
@@ -129,6 +138,7 @@ nlohmann::ordered_json to_json(const ImageInspection& image) {
                   {"mlctr_version", image.provenance->mlctr_version}};
   }
   return {{"reference", text_or_null(image.reference)},
+          {"references", image.references},
           {"digest", text_or_null(image.manifest_digest ? image.manifest_digest->to_string() : "")},
           {"squashfs", image.squashfs.string()},
           {"store", text_or_null(image.store.string())},
@@ -163,7 +173,8 @@ void add_inspect(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--json", [format] { *format = Format::json; }, "One object");
   command->footer(
-      "--json: reference, digest, squashfs, store, size (bytes), pulled (seconds since 1970), platform,\n"
+      "--json: reference (as asked for), references (all of the image's), digest, squashfs, store, size (bytes),\n"
+      "        pulled (seconds since 1970), platform,\n"
       "        layers [digest, size, diff_id, cached], provenance {reference, manifest_digest, mlctr_version},\n"
       "        manifest and config (as the registry has them); null where unknown\n");
   command->final_callback([name, format, &chosen] { chosen = [name, format] { return inspect(*name, *format); }; });

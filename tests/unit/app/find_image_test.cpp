@@ -48,9 +48,25 @@ TEST_CASE("an image is found by its digest, whole or begun, or by a name with it
   CHECK(digest_of("abcd1") == k_a);
   CHECK(digest_of(k_b.hex()) == k_b);
   CHECK(digest_of("r.io/other@" + k_b.to_string()) == k_b);
-  CHECK(contains(thrown_by<UsageError>([&] { find_image(fixture.configuration(), "abcd"); }).hint, "abcd10000000"));
+  CHECK(digest_of("sha256:abcd1") == k_a);
+  const Thrown ambiguous = thrown_by<UsageError>([&] { find_image(fixture.configuration(), "sha256:abcd"); });
+  CHECK(contains(ambiguous.hint, "abcd10000000, abcd20000000 (r.io/abcd:latest)"));
+  CHECK(thrown_by<UsageError>([&] { find_image(fixture.configuration(), "abcd"); }).hint == ambiguous.hint);
+  CHECK_FALSE(find_image(fixture.configuration(), "sha512:abcd1"));
   CHECK_FALSE(find_image(fixture.configuration(), "abc"));
   CHECK_FALSE(find_image(fixture.configuration(), "abcd3"));
+}
+
+TEST_CASE("a digest that is none, or too little of one, says so") {
+  StoreFixture fixture;
+  const auto refusal = [&](const std::string& text) {
+    return thrown_by([&] { require_image(fixture.configuration(), text); });
+  };
+  CHECK(contains(refusal("sha256:abc").message, "too short"));
+  CHECK(contains(refusal("abc").hint, "4 digits or more"));
+  CHECK(contains(refusal("sha256:abcg").message, "not a hex digit"));
+  CHECK(contains(refusal("sha256:" + std::string(65, 'a')).message, "65 hex digits"));
+  CHECK_FALSE(contains(refusal("sha256:abcd").hint, "mlctr pull"));  // a digest alone can't be pulled
 }
 
 TEST_CASE("a name that looks like a digest's start is a name first") {

@@ -97,6 +97,13 @@ TEST_CASE("an image of the store tells where it lies and when it was pulled") {
   CHECK(image.manifest_digest == Digest::of(k_manifest));
   CHECK(image.squashfs == store.find_image(Digest::of(k_manifest))->squashfs);
   CHECK(image.provenance);
+
+  store.set_reference({"docker.io/library/python:3", Digest::of(k_manifest), 1'700'000'001});
+  const ImageInspection by_digest = inspect_image(configuration, Digest::of(k_manifest).to_string());
+  CHECK(by_digest.reference.empty());
+  CHECK(by_digest.references == std::vector<std::string>{"docker.io/library/python:3", "docker.io/library/python:3.8"});
+  CHECK(by_digest.pulled_at == 1'700'000'001);
+  CHECK(inspect_image(configuration, "python:3.8").pulled_at == 1'700'000'000);
 }
 
 TEST_CASE("whatever stands in provenance.json, inspecting does not fail") {
