@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "app/configuration.hpp"
 #include "image/digest.hpp"
@@ -27,13 +28,19 @@ struct ExportedImage {
 
 ExportedImage export_image(const Configuration& configuration, const ExportRequest& request, std::stop_token stop);
 
-/// Throws UsageError where no file may be written at `destination`: it is a directory or a device, its
-/// directory is missing, or it exists and must not be replaced.
+/// Throws UsageError where no file may be written at `destination`: the name is empty, it is a directory or a device,
+/// its directory is missing, or it exists and must not be replaced.
 void check_destination(const std::filesystem::path& destination, Overwrite overwrite);
 
 /// Copies a squashfs file (a reflink where the filesystem can) so that `destination` appears whole or not at all.
-/// Returns its length. Throws Error where `destination` is a directory, or exists and must not be replaced.
+/// Returns its length. Throws Error where `destination` is a directory, or exists and must not be replaced: not even a
+/// file that appears in the last moment is.
 std::uint64_t copy_squashfs(const std::filesystem::path& squashfs, const std::filesystem::path& destination,
                             Overwrite overwrite, std::stop_token stop);
+
+/// Writes a squashfs file's bytes to an open descriptor, a pipe for instance; returns how many. `to_name` is for
+/// messages.
+std::uint64_t write_squashfs(const std::filesystem::path& squashfs, int to, std::string_view to_name,
+                             std::stop_token stop);
 
 }  // namespace mlctr

@@ -16,6 +16,7 @@
 #include "app/registry_origin.hpp"
 #include "app/resolve_image.hpp"
 #include "app/saved_image_origin.hpp"
+#include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "store/store.hpp"
@@ -205,6 +206,7 @@ PullResult pull_image(const PullRequest& request, const Configuration& configura
                       std::stop_token stop) {
   try {
     if (!request.output.empty()) check_destination(request.output, request.overwrite);  // before hours of pulling
+    check_source(request.source);
     const auto* file = std::get_if<SquashfsSource>(&request.source);
     PullResult result = file != nullptr ? record_squashfs(file->path, request, configuration, board, stop)
                                         : Pull(request, configuration, board, stop).run();

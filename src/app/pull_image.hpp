@@ -25,7 +25,7 @@ struct PullRequest {
   ImageSource source;
   Platform platform = Platform::host();
   PullPolicy policy = PullPolicy::always;
-  std::filesystem::path output;                            ///< also write the image here; empty: store only
+  std::filesystem::path output{};                          ///< also write the image here; empty: store only
   Overwrite overwrite = Overwrite::refuse;                 ///< of `output`
   SquashfsCopy squashfs_copy = SquashfsCopy::record_path;  ///< of an existing .sqsh
 };

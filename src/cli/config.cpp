@@ -11,12 +11,16 @@ namespace mlctr::cli {
 namespace {
 
 void print_settings(const std::vector<SettingValue>& settings) {
-  Table table({{"SETTING"}, {"VALUE"}, {"FROM"}, {"WHAT IT IS"}});
+  using Narrow = Table::Narrow;
+  Table table({{"SETTING"},
+               {"VALUE", Align::left, Narrow::cut_middle},
+               {"FROM", Align::left, Narrow::cut_middle},
+               {"WHAT IT IS", Align::left, Narrow::cut_end}});
   for (const SettingValue& setting : settings) {
     table.add({printable(setting.key), printable(setting.value, 4096), printable(setting.origin, 4096),
                printable(setting.description, 4096)});
   }
-  print(table.text());
+  print(table);
 }
 
 nlohmann::ordered_json to_json(const std::vector<SettingValue>& settings) {
@@ -51,7 +55,9 @@ void add_config(CLI::App& program, Action& chosen) {
   command->footer(
       "Settings come from /etc/mlctr/mlctr.toml, then $XDG_CONFIG_HOME/mlctr/mlctr.toml (~/.config/mlctr/mlctr.toml), "
       "then\n"
-      "MLCTR_* variables; the last one wins.\n"
+      "MLCTR_* variables; the last one wins. pull.threads is MLCTR_PULL_THREADS; a variable's list has ':' between "
+      "paths:\n"
+      "MLCTR_EXTRA_STORES=/shared/mlctr:/scratch/team.\n"
       "--json: setting, value (as TOML), origin, variable, description\n");
   command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
 }

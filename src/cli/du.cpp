@@ -19,12 +19,16 @@ std::string name_of(const ImageUsage& image) {
 
 void print_tables(const DiskUsage& usage) {
   if (!usage.images.empty()) {
-    Table images({{"IMAGE"}, {"SIZE", Align::right}, {"OWN LAYERS", Align::right}, {"SHARED LAYERS", Align::right}});
+    Table images({{"IMAGE", Align::left, Table::Narrow::cut_middle},
+                  {"SIZE", Align::right},
+                  {"OWN LAYERS", Align::right},
+                  {"SHARED LAYERS", Align::right}});
     for (const ImageUsage& image : usage.images) {
       images.add({name_of(image), format_bytes(image.image_bytes), format_bytes(image.unique_layer_bytes),
                   format_bytes(image.shared_layer_bytes)});
     }
-    print(images.text() + "\n");
+    print(images);
+    print("\n");
   }
   Table sums({{"WHAT"}, {"SIZE", Align::right}, {""}});
   const auto number = [](std::size_t count) { return count == 0 ? std::string() : fmt::format("{}", count); };
@@ -36,7 +40,8 @@ void print_tables(const DiskUsage& usage) {
   sums.add({"unfinished pulls", format_bytes(usage.partial_bytes), ""});
   sums.add({"containers", format_bytes(usage.containers_bytes), ""});
   sums.add({"total", format_bytes(usage.total_bytes), fmt::format("{} free", format_bytes(usage.free_bytes))});
-  print(fmt::format("{}\n{}", sums.text(), printable(usage.store.string(), 4096)) + "\n");
+  print(sums);
+  print(fmt::format("\n{}\n", printable(usage.store.string(), 4096)));
 }
 
 nlohmann::ordered_json to_json(const DiskUsage& usage) {

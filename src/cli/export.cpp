@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/export_image.hpp"
+#include "app/find_image.hpp"
+#include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
@@ -14,20 +16,46 @@ namespace mlctr::cli {
 namespace {
 
 struct ExportOptions {
-  ExportRequest request;
+  std::string image;
+  std::string file;
+  Overwrite overwrite = Overwrite::refuse;
   Format format = Format::text;
 };
 
 void export_to_file(const ExportOptions& options, std::stop_token stop) {
-  const ExportedImage exported = export_image(load_configuration(), options.request, std::move(stop));
+  const ExportRequest request{.image = options.image, .destination = options.file, .overwrite = options.overwrite};
+  const ExportedImage exported = export_image(load_configuration(), request, std::move(stop));
   if (options.format == Format::json) {
     print_json(
         {{"file", exported.file.string()}, {"digest", exported.manifest_digest.to_string()}, {"size", exported.bytes}});
     return;
   }
-  say(fmt::format("{} is in {} ({}). Try: mlctr inspect {}", printable(options.request.image, 4096),
+  say(fmt::format("{} is in {} ({}). Try: mlctr inspect {}", printable(options.image, 4096),
                   printable(exported.file.string(), 4096), format_bytes(exported.bytes),
                   printable(shell_word(exported.file.string()), 4096)));
+}
+
+void export_to_standard_output(const ExportOptions& options, std::stop_token stop) {
+  if (options.format == Format::json) {
+    throw UsageError("--json and the image can't both go to standard output", "name a file for the image");
+  }
+  refuse_terminal(fmt::format("mlctr export {} - | ssh HOST 'cat >image.sqsh'", shell_word(options.image)));
+  const FoundImage found = require_image(load_configuration(), options.image);
+  const std::uint64_t bytes = print_image(found.image.squashfs, std::move(stop));
+  say(fmt::format("{} is written to standard output ({})", printable(options.image, 4096), format_bytes(bytes)));
+}
+
+int export_as_asked(const ExportOptions& options) {
+  const bool is_piped = options.file == k_standard_output;
+  run_stoppable(
+      [&](std::stop_token stop) {
+        if (is_piped)
+          export_to_standard_output(options, std::move(stop));
+        else
+          export_to_file(options, std::move(stop));
+      },
+      is_piped ? "what was written is not whole" : "nothing was written");
+  return 0;
 }
 
 }  // namespace
@@ -36,12 +64,13 @@ void add_export(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<ExportOptions>();
   CLI::App* command = program.add_subcommand("export", "Copy an image out of the store, as one squashfs file");
   command->group(k_images_group);
-  command->add_option("IMAGE", options->request.image, "A reference, a digest or the start of one")
+  command->add_option("IMAGE", options->image, "A reference, a digest or the start of one")->type_name("")->required();
+  command->add_option("FILE.sqsh", options->file, "The file to write; - is standard output")
       ->type_name("")
-      ->required();
-  command->add_option("FILE.sqsh", options->request.destination, "The file to write")->type_name("")->required();
+      ->required()
+      ->check(check_file_name);
   command->add_flag_callback(
-      "--force,-f", [options] { options->request.overwrite = Overwrite::replace; }, "Replace the file if it exists");
+      "--force,-f", [options] { options->overwrite = Overwrite::replace; }, "Replace the file if it exists");
   command->add_flag_callback(
       "--json", [options] { options->format = Format::json; }, "One object");
   command->footer(
@@ -49,12 +78,7 @@ void add_export(CLI::App& program, Action& chosen) {
       "or not\n"
       "at all, and shares its blocks with the store where the filesystem can.\n"
       "--json: file, digest, size (bytes)\n");
-  command->final_callback([options, &chosen] {
-    chosen = [options] {
-      run_stoppable([&](std::stop_token stop) { export_to_file(*options, std::move(stop)); }, "nothing was written");
-      return 0;
-    };
-  });
+  command->final_callback([options, &chosen] { chosen = [options] { return export_as_asked(*options); }; });
 }
 
 }  // namespace mlctr::cli

@@ -26,13 +26,18 @@ std::string name_of(const ListedImage& image) {
 }
 
 void print_table(const std::vector<ListedImage>& images) {
-  Table table({{"REFERENCE"}, {"DIGEST"}, {"PLATFORM"}, {"PULLED"}, {"SIZE", Align::right}});
+  using Narrow = Table::Narrow;
+  Table table({{"REFERENCE", Align::left, Narrow::cut_middle},
+               {"DIGEST"},
+               {"PLATFORM", Align::left, Narrow::drop},
+               {"PULLED"},
+               {"SIZE", Align::right}});
   for (const ListedImage& image : images) {
     const std::string reference = image.familiar_reference.empty() ? "-" : image.familiar_reference;
     table.add({printable(reference, 4096), image.manifest_digest.short_hex(), printable(image.platform.to_string()),
                age_of(image.pulled_at), format_bytes(image.size_bytes)});
   }
-  print(table.text());
+  print(table);
 }
 
 nlohmann::ordered_json to_json(const ListedImage& image) {

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "app/pull_image.hpp"
+#include "app/source_file.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
@@ -24,6 +25,10 @@ struct PullOptions {
   Verbosity verbosity = Verbosity::normal;
 };
 
+bool is_piped(const PullOptions& options) {
+  return options.output == k_standard_output;
+}
+
 PullPolicy parse_policy(const std::string& name) {
   if (name == "missing") return PullPolicy::missing;
   if (name == "always") return PullPolicy::always;
@@ -32,7 +37,8 @@ PullPolicy parse_policy(const std::string& name) {
 }
 
 PullRequest make_request(const PullOptions& options) {
-  PullRequest request{.source = parse_image_source(options.reference), .output = options.output};
+  PullRequest request{.source = find_source(options.reference)};
+  if (!is_piped(options)) request.output = options.output;
   if (!options.platform.empty()) request.platform = Platform::parse(options.platform);
   request.policy = parse_policy(options.policy);
   request.overwrite = options.overwrite;
@@ -50,30 +56,38 @@ std::string how_it_was(const PullResult& result, std::chrono::duration<double> t
 
 // What there is now, and what to type next.
 std::string last_line(const PullResult& result, const PullOptions& options, std::chrono::duration<double> took) {
-  const std::string next = options.output.empty() ? result.reference : options.output;
+  const bool is_in_file = !options.output.empty() && !is_piped(options);
   std::string text = fmt::format("{} is {} ({})", printable(result.reference, 4096),
                                  result.was_present ? "up to date" : "ready", how_it_was(result, took));
-  if (!options.output.empty()) text += fmt::format(" in {}", printable(options.output, 4096));
+  if (is_piped(options)) text += " and written to standard output";
+  if (is_in_file) text += fmt::format(" in {}", printable(options.output, 4096));
+  const std::string next = is_in_file ? options.output : result.reference;
   return fmt::format("{}. Try: mlctr inspect {}", text, printable(shell_word(next), 4096));
+}
+
+PullResult pull_as_asked(const PullOptions& options, const PullRequest& request, std::stop_token stop) {
+  const Configuration configuration = load_configuration();
+  ProgressBoard board;
+  const ProgressDisplay display(board,
+                                {.action = "pull " + printable(options.reference), .verbosity = options.verbosity});
+  PullResult result = pull_image(request, configuration, board, stop);
+  if (is_piped(options)) print_image(result.squashfs, std::move(stop));
+  return result;
 }
 
 int pull(const PullOptions& options) {
   const PullRequest request = make_request(options);
-  const Configuration configuration = load_configuration();
+  if (is_piped(options)) {
+    refuse_terminal(fmt::format("mlctr pull -o - {} | ssh HOST 'cat >image.sqsh'", shell_word(options.reference)));
+  }
   const auto started = std::chrono::steady_clock::now();
   std::optional<PullResult> result;
-  run_stoppable(
-      [&](std::stop_token stop) {
-        ProgressBoard board;
-        const ProgressDisplay display(
-            board, {.action = "pull " + printable(options.reference), .verbosity = options.verbosity});
-        result = pull_image(request, configuration, board, std::move(stop));
-      },
-      "the next pull goes on from here");
-  if (options.verbosity == Verbosity::quiet) {
-    print(to_string(request.source) + "\n");
-  } else {
+  run_stoppable([&](std::stop_token stop) { result = pull_as_asked(options, request, std::move(stop)); },
+                "the next pull goes on from here");
+  if (options.verbosity == Verbosity::normal) {
     say(last_line(*result, options, std::chrono::steady_clock::now() - started));
+  } else if (!is_piped(options)) {  // else the image's bytes have standard output
+    print(to_string(request.source) + "\n");
   }
   return 0;
 }
@@ -89,7 +103,9 @@ void add_pull(CLI::App& program, Action& chosen) {
       ->required();
   command->add_option("--arch,--platform", options->platform, "For another machine: arm64, linux/arm/v7 …")
       ->type_name("ARCH");
-  command->add_option("--output,-o", options->output, "Also write the image here")->type_name("FILE.sqsh");
+  command->add_option("--output,-o", options->output, "Also write the image here; - is standard output")
+      ->type_name("FILE.sqsh")
+      ->check(check_file_name);
   command
       ->add_option("--policy", options->policy,
                    "If it is here already: \"missing\" asks nobody, \"newer\" asks the registry but does without it,\n"
@@ -109,6 +125,7 @@ void add_pull(CLI::App& program, Action& chosen) {
       "  mlctr pull python:3.8\n"
       "  mlctr pull --output pytorch.sqsh nvcr.io/nvidia/pytorch:24.01-py3\n"
       "  mlctr pull docker-archive:saved.tar\n"
+      "  mlctr pull --arch arm64 --policy missing python:3.8\n"
       "^C stops at once; the next pull goes on from there.\n");
   command->final_callback([options, &chosen] { chosen = [options] { return pull(*options); }; });
 }

@@ -47,6 +47,21 @@ std::string cut_to_width(std::string_view text, std::size_t columns) {
   return std::string(text.substr(0, kept));
 }
 
+std::string elide_end(std::string_view text, std::size_t columns, std::string_view ellipsis) {
+  const std::size_t mark = display_width(ellipsis);
+  if (display_width(text) <= columns || columns < mark) return cut_to_width(text, columns);
+  return cut_to_width(text, columns - mark).append(ellipsis);
+}
+
+std::string elide_middle(std::string_view text, std::size_t columns, std::string_view ellipsis) {
+  const std::size_t mark = display_width(ellipsis);
+  if (display_width(text) <= columns || columns < mark) return cut_to_width(text, columns);
+  const std::size_t tail_columns = (columns - mark) / 2;
+  std::string_view tail = text;
+  while (display_width(tail) > tail_columns) tail.remove_prefix(first_character(tail).bytes);
+  return cut_to_width(text, columns - mark - tail_columns).append(ellipsis).append(tail);
+}
+
 std::string fit_to_width(std::string_view text, std::size_t columns, Align align) {
   std::string fitted = cut_to_width(text, columns);
   const std::string padding(columns - display_width(fitted), ' ');

@@ -14,6 +14,11 @@ std::size_t display_width(std::string_view text);
 /// `text` cut to at most `columns`; never splits a character.
 std::string cut_to_width(std::string_view text, std::size_t columns);
 
+/// The same, but what is left out is shown by `ellipsis`: at the end, or in the middle for names, whose ends tell them
+/// apart.
+std::string elide_end(std::string_view text, std::size_t columns, std::string_view ellipsis);
+std::string elide_middle(std::string_view text, std::size_t columns, std::string_view ellipsis);
+
 enum class Align { left, right };
 
 /// Exactly `columns` wide: cut, or padded with spaces.

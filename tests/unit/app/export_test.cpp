@@ -1,4 +1,9 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
 
 #include "app/export_image.hpp"
 #include "base/error.hpp"
@@ -45,6 +50,40 @@ TEST_CASE("a file that is there is replaced only on demand") {
   copy_squashfs(files.source, files.destination, Overwrite::replace, {});
   CHECK(read_file(files.destination) == k_content);
   CHECK(files.count() == 2);
+}
+
+TEST_CASE("of many that write one new file at the same moment one succeeds and none is overwritten") {
+  for (int round = 0; round < 30; ++round) {
+    Files files;
+    std::atomic<int> written{0}, refused{0};
+    {
+      std::vector<std::jthread> threads;
+      for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+          try {
+            copy_squashfs(files.source, files.destination, Overwrite::refuse, {});
+            ++written;
+          } catch (const UsageError&) {
+            ++refused;
+          }
+        });
+      }
+    }
+    CHECK(written == 1);
+    CHECK(refused == 3);
+    CHECK(files.count() == 2);
+  }
+}
+
+TEST_CASE("a file without a name is none") {
+  CHECK(contains(thrown_by<UsageError>([] { check_destination("", Overwrite::replace); }).message, "is empty"));
+}
+
+TEST_CASE("an image goes to an open descriptor byte for byte") {
+  Files files;
+  const Fd to = open_file(files.destination, O_WRONLY | O_CREAT, 0600);
+  CHECK(write_squashfs(files.source, to.get(), "the copy", {}) == k_content.size());
+  CHECK(read_file(files.destination) == k_content);
 }
 
 TEST_CASE("a dangling symlink counts as a file that is there, and is not written through") {

@@ -48,3 +48,14 @@ TEST_CASE("in the C locale, a byte is a column") {
   CHECK(display_width("\xe6\x97\xa5") == 3);
   CHECK(cut_to_width("ab\xe6", 2) == "ab");
 }
+
+TEST_CASE("what is elided is shown, and never more columns than there are") {
+  CHECK(elide_end("abcdefgh", 8, "...") == "abcdefgh");
+  CHECK(elide_end("abcdefgh", 6, "...") == "abc...");
+  CHECK(elide_middle("abcdefgh", 7, "...") == "ab...gh");
+  CHECK(elide_middle("abcdefgh", 6, "...") == "ab...h");
+  CHECK(elide_middle("abcdefgh", 2, "...") == "ab");
+  REQUIRE(std::setlocale(LC_CTYPE, "C.UTF-8") != nullptr);
+  CHECK(elide_middle("日本語日本語", 8, "…") == "日本…語");
+  std::setlocale(LC_CTYPE, "C");
+}
