@@ -32,6 +32,7 @@ class ProgressDisplay::LiveView : public View {
   void show(const ProgressSnapshot& snapshot, const std::vector<std::string>& notes) override {
     const auto lock = drawing_lock();
     std::move(notes.begin(), notes.end(), std::back_inserter(held_notes_));
+    has_notes_ = has_notes_ || !notes.empty();
     if (!is_foreground(options_.fd)) return;  // after ^Z and bg: the terminal is another's
     const TerminalSize size = terminal_size(options_.fd);
     write_to_terminal(options_.fd, std::string(HiddenCursor::k_hide) +
@@ -52,13 +53,15 @@ class ProgressDisplay::LiveView : public View {
   std::vector<StyledLine> lines(const ProgressSnapshot& snapshot, TerminalSize size) const {
     const FrameStyle style{.size = size, .glyphs = terminal_glyphs(), .colour = terminal_colour(options_.fd)};
     if (!snapshot.items.empty()) return render_frame(snapshot, style);
-    return {render_opening(options_.action, Clock::now() - started_, style)};
+    return {render_opening(options_.action + (has_notes_ ? ": waiting" : ": looking up the image"),
+                           Clock::now() - started_, style)};
   }
 
   DisplayOptions options_;
   LiveScreen screen_;
   std::optional<HiddenCursor> cursor_;
   std::vector<std::string> held_notes_;
+  bool has_notes_ = false;  // before the first layer they tell of waits: for another pull, for a registry
   Clock::time_point started_ = Clock::now();
 };
 
@@ -73,7 +76,9 @@ class ProgressDisplay::PlainView : public View {
     layers_seen_ = snapshot.layers;
     if (is_complete) say_start(snapshot);
     for (const std::string& note : notes) say(note);
-    if (Clock::now() - last_line_ >= options_.line_interval) say(progress_line(snapshot));
+    // Until there are layers a line would only say the same again; what a wait is for, its note has said.
+    const bool is_news = !snapshot.items.empty() || !has_spoken_;
+    if (is_news && Clock::now() - last_line_ >= options_.line_interval) say(progress_line(snapshot));
   }
 
   void finish(const ProgressSnapshot& snapshot, const std::vector<std::string>& notes) override {
@@ -93,10 +98,12 @@ class ProgressDisplay::PlainView : public View {
   void say(const std::string& text) {
     write_to_terminal(options_.fd, fmt::format("{}: {}\n", options_.action, text));
     last_line_ = Clock::now();
+    has_spoken_ = true;
   }
 
   DisplayOptions options_;
   bool has_started_ = false;
+  bool has_spoken_ = false;
   std::size_t layers_seen_ = 0;
   Clock::time_point last_line_ = Clock::now();
 };

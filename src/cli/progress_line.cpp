@@ -57,9 +57,9 @@ std::string progress_line(const ProgressSnapshot& snapshot) {
   return text;
 }
 
-StyledLine render_opening(const std::string& action, std::chrono::steady_clock::duration waited,
+StyledLine render_opening(const std::string& doing, std::chrono::steady_clock::duration waited,
                           const FrameStyle& style) {
-  std::string text = action + ": looking up the image";
+  std::string text = doing;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited);
   if (seconds.count() >= 2) text += fmt::format(" ({})", format_rough_duration(seconds));
   StyledLine line(style.colour);
