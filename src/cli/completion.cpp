@@ -2,6 +2,8 @@
 // The names of images come from the store at the moment of completion, through the hidden `mlctr completion names`.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/list_images.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
@@ -11,13 +13,8 @@
 namespace mlctr::cli {
 namespace {
 
-std::string option_words(const CLI::App& command) {
-  std::string words;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += (words.empty() ? "--" : " --") + name;
-  }
-  return words;
-}
+constexpr std::string_view k_shells = "bash zsh fish";
+constexpr std::string_view k_print_names = "mlctr completion names 2>/dev/null";
 
 // What the words after a command are.
 enum class Operands { none, images, shells, commands };
@@ -35,13 +32,11 @@ std::string command_words(const CLI::App& program) {
   return words;
 }
 
-constexpr std::string_view k_shells = "bash zsh fish";
-
-// The words that a shell function prints for one command, as shell code.
-std::string bash_words(const CLI::App& program, const CLI::App& command) {
+// The words that may follow a command; `names_of_images` is how a shell writes those that only the store knows.
+std::string operand_words(const CLI::App& program, const CLI::App& command, std::string_view names_of_images) {
   switch (operands_of(command.get_name())) {
     case Operands::images:
-      return "$(mlctr completion names 2>/dev/null)";
+      return std::string(names_of_images);
     case Operands::shells:
       return std::string(k_shells);
     case Operands::commands:
@@ -52,22 +47,82 @@ std::string bash_words(const CLI::App& program, const CLI::App& command) {
   return "";
 }
 
-// bash ends a word at ":", so what it completes of python:3.8 is "3.8": the words offered lose what stands before it.
-std::string bash_script(const CLI::App& program) {
+struct CompletedOption {
+  std::string name;  // "policy"
+  std::string description;
+  bool takes_value = false;
+  std::string choices;  // "missing newer always"; empty where any value will do
+};
+
+// Where an option takes only some words, CLI11 describes its type as "POLICY:{missing,newer,always}".
+std::string choices_of(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t open = type.find('{'), close = type.find('}');
+  if (open == std::string::npos || close == std::string::npos || close < open) return "";
+  std::string choices = type.substr(open + 1, close - open - 1);
+  std::replace(choices.begin(), choices.end(), ',', ' ');
+  return choices;
+}
+
+// A description inside a script's quotes and brackets.
+std::string without_quotes(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\'' || c == '[' || c == ']'; });
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+std::vector<CompletedOption> options_of(const CLI::App& command) {
+  std::vector<CompletedOption> options;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      options.push_back(
+          {name, without_quotes(option->get_description()), option->get_items_expected_max() > 0, choices_of(*option)});
+    }
+  }
+  return options;
+}
+
+std::string bash_option_words(const CLI::App& command) {
+  std::string words;
+  for (const CompletedOption& option : options_of(command)) words += (words.empty() ? "--" : " --") + option.name;
+  return words;
+}
+
+// What follows an option that takes a value: its choices, or (nothing offered) bash's own completion of files.
+std::string bash_value_cases(const CLI::App& command) {
   std::string cases;
+  for (const CompletedOption& option : options_of(command)) {
+    if (!option.takes_value) continue;
+    cases += fmt::format("    {}:--{}) COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n", command.get_name(),
+                         option.name, option.choices);
+  }
+  return cases;
+}
+
+// bash ends a word at ":", so what it completes of python:3.8 is "3.8": the words offered lose what stands before it.
+// It ends one at "=" too: --policy=m is three words to it.
+std::string bash_script(const CLI::App& program) {
+  std::string cases, value_cases;
   for (const CLI::App* command : commands_of(program)) {
-    cases += fmt::format("    {}) options='{}'; words=\"{}\" ;;\n", command->get_name(), option_words(*command),
-                         bash_words(program, *command));
+    cases += fmt::format("    {}) options='{}'; words=\"{}\" ;;\n", command->get_name(), bash_option_words(*command),
+                         operand_words(program, *command, fmt::format("$({})", k_print_names)));
+    value_cases += bash_value_cases(*command);
   }
   return fmt::format(R"sh(# bash completion for mlctr:  source <(mlctr completion bash)
 _mlctr() {{
   local line=${{COMP_LINE:0:COMP_POINT}} word options words command=${{COMP_WORDS[1]}}
+  local before=${{COMP_WORDS[COMP_CWORD-1]}}
   word=${{line##*[[:space:]]}}
   COMPREPLY=()
   if [[ $COMP_CWORD -le 1 ]]; then
     COMPREPLY=($(compgen -W '{0} --help --version' -- "$word"))
     return
   fi
+  if [[ $word == --*=* ]]; then
+    before=${{word%%=*}} word=${{word#*=}}
+  fi
+  case $command:$before in
+{2}  esac
   case $command in
 {1}    *) return ;;
   esac
@@ -77,41 +132,27 @@ _mlctr() {{
   fi
   COMPREPLY=($(compgen -W "$words" -- "$word"))
   if [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then
-    local before=${{word%"${{word##*:}}"}} i
+    local i
+    before=${{word%"${{word##*:}}"}}
     for i in "${{!COMPREPLY[@]}}"; do COMPREPLY[i]=${{COMPREPLY[i]#"$before"}}; done
   fi
 }}
 complete -o default -F _mlctr mlctr
 )sh",
-                     command_words(program), cases);
-}
-
-std::string without_quotes(std::string text) {
-  std::erase_if(text, [](char c) { return c == '\'' || c == '[' || c == ']' || c == '\n'; });
-  return text;
+                     command_words(program), cases, value_cases);
 }
 
 std::string zsh_operands(const CLI::App& program, const CLI::App& command) {
-  switch (operands_of(command.get_name())) {
-    case Operands::images:
-      return " '*: :_mlctr_images'";
-    case Operands::shells:
-      return fmt::format(" '1: :({})'", k_shells);
-    case Operands::commands:
-      return fmt::format(" '1: :({})'", command_words(program));
-    case Operands::none:
-      return "";
-  }
-  return "";
+  if (operands_of(command.get_name()) == Operands::images) return " '*: :_mlctr_images'";
+  const std::string words = operand_words(program, command, "");
+  return words.empty() ? "" : fmt::format(" '1: :({})'", words);
 }
 
 std::string zsh_options(const CLI::App& command) {
   std::string words;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      words += fmt::format(" '--{}[{}]{}'", name, without_quotes(option->get_description()),
-                           option->get_type_size() > 0 ? ": :_files" : "");
-    }
+  for (const CompletedOption& option : options_of(command)) {
+    const std::string values = option.choices.empty() ? "_files" : fmt::format("({})", option.choices);
+    words += fmt::format(" '--{}[{}]{}'", option.name, option.description, option.takes_value ? ": :" + values : "");
   }
   return words;
 }
@@ -127,7 +168,7 @@ std::string zsh_script(const CLI::App& program) {
 # zsh completion for mlctr:  source <(mlctr completion zsh), or put it into a directory of $fpath as _mlctr
 _mlctr_images() {{
   local -a images
-  images=(${{(f)"$(mlctr completion names 2>/dev/null)"}})
+  images=(${{(f)"$({2})"}})
   compadd -a images
   _files
 }}
@@ -147,21 +188,17 @@ _mlctr() {{
 }}
 compdef _mlctr mlctr
 )sh",
-                     list, cases);
+                     list, cases, k_print_names);
 }
 
-std::string fish_operands(const CLI::App& program, const CLI::App& command) {
-  switch (operands_of(command.get_name())) {
-    case Operands::images:
-      return "(mlctr completion names 2>/dev/null)";
-    case Operands::shells:
-      return std::string(k_shells);
-    case Operands::commands:
-      return command_words(program);
-    case Operands::none:
-      return "";
+std::string fish_options(const CLI::App& command) {
+  std::string lines;
+  for (const CompletedOption& option : options_of(command)) {
+    const std::string choices = option.choices.empty() ? "" : fmt::format(" -f -a '{}'", option.choices);
+    lines += fmt::format("complete -c mlctr -n '__fish_seen_subcommand_from {}' -l {}{}{} -d '{}'\n",
+                         command.get_name(), option.name, option.takes_value ? " -r" : "", choices, option.description);
   }
-  return "";
+  return lines;
 }
 
 std::string fish_script(const CLI::App& program) {
@@ -170,17 +207,11 @@ std::string fish_script(const CLI::App& program) {
     const std::string& name = command->get_name();
     text += fmt::format("complete -c mlctr -n __fish_use_subcommand -f -a {} -d '{}'\n", name,
                         without_quotes(command->get_description()));
-    const std::string operands = fish_operands(program, *command);
+    const std::string operands = operand_words(program, *command, fmt::format("({})", k_print_names));
     if (!operands.empty()) {
       text += fmt::format("complete -c mlctr -n '__fish_seen_subcommand_from {}' -a '{}'\n", name, operands);
     }
-    for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& option_name : option->get_lnames()) {
-        text +=
-            fmt::format("complete -c mlctr -n '__fish_seen_subcommand_from {}' -l {}{} -d '{}'\n", name, option_name,
-                        option->get_type_size() > 0 ? " -r" : "", without_quotes(option->get_description()));
-      }
-    }
+    text += fish_options(*command);
   }
   return text;
 }
