@@ -223,9 +223,9 @@ ConfigurationSources ConfigurationSources::of_process() {
     const std::size_t equals = text.find('=');
     if (equals != std::string_view::npos) sources.environment.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
-  // Started by a daemon, there may be no HOME.
+  // Started by a daemon, there may be no HOME; a relative one would mean another place in each directory.
   std::string& home = sources.environment["HOME"];
-  if (home.empty()) home = home_of_account();
+  if (!home.starts_with('/')) home = home_of_account();
   const std::filesystem::path config_home = sources.environment["XDG_CONFIG_HOME"];
   if (config_home.is_absolute()) {
     sources.user_file = config_home / "mlctr/mlctr.toml";

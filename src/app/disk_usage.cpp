@@ -4,10 +4,11 @@
 #include <map>
 #include <set>
 
+#include "app/open_stores.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "image/config.hpp"
-#include "store/store_names.hpp"
+#include "store/allocation.hpp"
 
 namespace mlctr {
 namespace {
@@ -24,12 +25,12 @@ std::set<Digest> layers_of(const StoredImage& image, std::vector<BrokenEntry>& b
   }
 }
 
-void measure_images(const Store& store, LayersOfImages& layers_of_images, DiskUsage& usage) {
+void measure_images(const Store& store, Allocation& allocation, LayersOfImages& layers_of_images, DiskUsage& usage) {
   const ReferenceListing references = store.list_references();
   usage.broken = references.broken;
   for (const StoredImage& image : store.images()) {
     ImageUsage measured{.manifest_digest = image.manifest_digest};
-    measured.image_bytes = allocated_bytes_below(image.squashfs.parent_path());
+    measured.image_bytes = allocation.add(image.squashfs.parent_path());
     for (const ReferenceRecord& record : references.records) {
       if (record.manifest_digest == image.manifest_digest) measured.references.push_back(record.reference);
     }
@@ -39,17 +40,19 @@ void measure_images(const Store& store, LayersOfImages& layers_of_images, DiskUs
   }
 }
 
-void measure_layers(const Store& store, const LayersOfImages& layers_of_images, DiskUsage& usage) {
+void measure_layers(const Store& store, Allocation& allocation, const LayersOfImages& layers_of_images,
+                    DiskUsage& usage) {
   for (const StoredLayer& layer : store.layers()) {
+    const std::uint64_t bytes = allocation.add(store.layer_path(layer.diff_id));
     const auto has_it = [&](const ImageUsage& image) {
       return layers_of_images.at(image.manifest_digest).contains(layer.diff_id);
     };
     const auto users = std::count_if(usage.images.begin(), usage.images.end(), has_it);
     for (ImageUsage& image : usage.images) {
-      if (has_it(image)) (users > 1 ? image.shared_layer_bytes : image.unique_layer_bytes) += layer.allocated_bytes;
+      if (has_it(image)) (users > 1 ? image.shared_layer_bytes : image.unique_layer_bytes) += bytes;
     }
-    if (users == 0) usage.unused_layers_bytes += layer.allocated_bytes;
-    usage.layers_bytes += layer.allocated_bytes;
+    if (users == 0) usage.unused_layers_bytes += bytes;
+    usage.layers_bytes += bytes;
     ++usage.layers;
   }
 }
@@ -57,13 +60,14 @@ void measure_layers(const Store& store, const LayersOfImages& layers_of_images, 
 }  // namespace
 
 DiskUsage disk_usage(const Configuration& configuration) {
-  const Store store(configuration.store, Store::Access::read_only);
+  const Store store = open_own_store(configuration);
   DiskUsage usage{.store = store.root()};
+  Allocation allocation;  // one for all: a file may have names in several parts of the store
   LayersOfImages layers_of_images;
-  measure_images(store, layers_of_images, usage);
-  measure_layers(store, layers_of_images, usage);
-  for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += entry.allocated_bytes;
-  usage.containers_bytes = allocated_bytes_below(store.root() / "containers");
+  measure_images(store, allocation, layers_of_images, usage);
+  measure_layers(store, allocation, layers_of_images, usage);
+  for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += allocation.add(entry.path);
+  usage.containers_bytes = allocation.add(store.root() / "containers");
   usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
   usage.free_bytes = free_bytes(store.root());
   std::stable_sort(usage.images.begin(), usage.images.end(),

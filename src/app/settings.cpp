@@ -35,14 +35,16 @@ Setting<Owner> integer(std::string_view key, Integer Owner::*member, std::int64_
 }
 
 template <class Owner>
-Setting<Owner> size(std::string_view key, std::uint64_t Owner::*member, std::string_view description) {
+Setting<Owner> size(std::string_view key, std::uint64_t Owner::*member, std::uint64_t least,
+                    std::string_view description) {
   const auto assign = [=](Owner& owner, const SettingInput& input) {
-    if (const auto* bytes = std::get_if<std::int64_t>(&input)) {
-      if (*bytes < 0) throw UsageError("a size can't be negative");
-      owner.*member = static_cast<std::uint64_t>(*bytes);
-    } else {
-      owner.*member = parse_size(expect<std::string>(input, "a size like \"50GiB\", or an integer of bytes"));
-    }
+    const auto* integer = std::get_if<std::int64_t>(&input);
+    if (integer != nullptr && *integer < 0) throw UsageError("a size can't be negative");
+    const std::uint64_t bytes =
+        integer != nullptr ? static_cast<std::uint64_t>(*integer)
+                           : parse_size(expect<std::string>(input, "a size like \"50GiB\", or an integer of bytes"));
+    if (bytes < least) throw UsageError(fmt::format("it must be {} or more", write_size(least)));
+    owner.*member = bytes;
   };
   const auto show = [=](const Owner& owner) { return quote_toml(write_size(owner.*member)); };
   return {key, SettingType::size, description, assign, show};
@@ -161,10 +163,10 @@ std::span<const Setting<Configuration>> settings() {
       integer("pull.parallel_downloads", &C::parallel_downloads, 1, 64, "layers that download at a time"),
       integer("pull.threads", &C::threads, 0, 4096, "threads that compress; 0: one a processor we may run on"),
       integer("pull.compression_level", &C::compression_level, 1, 22, "zstd's level for what goes into an image"),
-      size("pull.max_layer_bytes", &C::max_layer_bytes, "the largest layer taken, uncompressed (against bombs)"),
+      size("pull.max_layer_bytes", &C::max_layer_bytes, 1, "the largest layer taken, uncompressed (against bombs)"),
       integer("pull.max_layer_entries", &C::max_layer_entries, 1, k_many, "the most files taken in a layer"),
       duration("pull.stall_timeout", &C::stall_timeout, "a download without a byte for so long is broken and retried"),
-      size("gc.layer_cache", &C::layer_cache_bytes, "how much of layers `mlctr gc` keeps, the most recently used"),
+      size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;
 }

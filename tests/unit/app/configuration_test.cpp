@@ -101,7 +101,7 @@ TEST_CASE("the user's file wins over the system's, and variables over both") {
       "[pull]\nthreads = 1\nstall_timeout = 10\ncompression_level = 9\n[registries.\"r.io\"]\nplain_http = true\n");
   file.sources().environment["MLCTR_PULL_THREADS"] = "3";
   file.sources().environment["MLCTR_GC_LAYER_CACHE"] = "10GB";
-  file.sources().environment["MLCTR_EXTRA_STORES"] = "/a:/b";
+  file.sources().environment["MLCTR_EXTRA_STORES"] = "/a::/b:";
   file.sources().environment["MLCTR_PULL_COMPRESSION_LEVEL"] = "";
   const Configuration configuration = file.load();
   CHECK(configuration.threads == 3);
@@ -143,6 +143,9 @@ TEST_CASE("a wrong type or value is refused with file, line, key and what it tak
   check("[pull]\ncompression_level = 23\n", 2, "is not from 1 to 22");
   check("[pull]\nmax_layer_bytes = \"lots\"\n", 2, "'lots' is no size");
   check("[pull]\nmax_layer_bytes = -5\n", 2, "can't be negative");
+  check("[pull]\nmax_layer_bytes = 0\n", 2, "it must be 1 or more");
+  check("[pull]\nmax_layer_entries = 0\n", 2, "0 is not from 1");
+  check("[pull]\nparallel_downloads = 0\n", 2, "0 is not from 1 to 64");
   check("[pull]\nstall_timeout = 0\n", 2, "from 1 s");
   check("[pull]\nstall_timeout = 1.5\n", 2, "a fraction");
   check("store = \"images\"\n", 1, "'images' is not absolute");
