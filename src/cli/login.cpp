@@ -43,17 +43,21 @@ LoginRequest ask_who(const LoginOptions& options, const std::stop_token& stop) {
 void log_in(const LoginOptions& options, std::stop_token stop) {
   const LoginRequest request = ask_who(options, stop);
   const LoginResult result = login(load_configuration(), request, std::move(stop));
-  if (result.check == LoginResult::Check::not_asked) {
-    say(fmt::format("warning: {} lets anyone in and asks for no password, so it could not be checked",
-                    printable(request.registry)));
-  }
   if (result.protection == LoginResult::Protection::none) {
     say(
         fmt::format("warning: the password is in {} for anyone who can read that file; a credential helper\n"
                     "       (\"credsStore\" in that file) would keep it safe",
                     printable(result.stored_in, 4096)));
   }
-  say(fmt::format("logged in to {} as {}", printable(request.registry), printable(request.username)));
+  const std::string registry = printable(request.registry), username = printable(request.username);
+  switch (result.check) {
+    case LoginResult::Check::accepted:
+      return say(fmt::format("logged in to {} as {}", registry, username));
+    case LoginResult::Check::not_asked:
+      return say(
+          fmt::format("stored the password of {} for {}, unchecked: the registry lets anyone in and asks for none",
+                      username, registry));
+  }
 }
 
 }  // namespace
