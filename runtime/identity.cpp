@@ -39,10 +39,16 @@ std::string why_forbidden() {
   return "user namespaces may be switched off here, or forbidden by the sandbox mlctr runs in";
 }
 
+[[noreturn]] void refuse(std::string_view action) {
+  SysError error(action);  // before anything can change errno
+  error.add_hint(why_forbidden());
+  throw error;
+}
+
 void write_map(const char* path, const std::string& map) {
   const Fd file = open_file(path, O_WRONLY);
   if (::write(file.get(), map.data(), map.size()) != static_cast<ssize_t>(map.size())) {
-    throw SysError(fmt::format("cannot write {}", path)).add_hint(why_forbidden());
+    refuse(fmt::format("cannot write {}", path));
   }
 }
 
@@ -58,9 +64,7 @@ Identity current_identity(Remap remap) {
 }
 
 void enter_new_namespaces(const Identity& identity, int clone_flags) {
-  if (::unshare(CLONE_NEWUSER | clone_flags) != 0) {
-    throw SysError("cannot make a user namespace").add_hint(why_forbidden());
-  }
+  if (::unshare(CLONE_NEWUSER | clone_flags) != 0) refuse("cannot make a user namespace");
   // An unprivileged gid_map is only taken once setgroups(2) is off (user_namespaces(7)).
   write_map("/proc/self/setgroups", "deny");
   write_map("/proc/self/uid_map", fmt::format("{} {} 1\n", identity.uid, identity.outer_uid));

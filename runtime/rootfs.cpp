@@ -55,9 +55,8 @@ std::optional<std::string> link_target(int directory, const std::string& name) {
 }  // namespace
 
 std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
-  const open_how how{.flags = static_cast<std::uint64_t>(flags),
-                     .mode = 0,
-                     .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  const open_how how{
+      .flags = static_cast<std::uint64_t>(flags), .mode = 0, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   const std::string name(path);
   Fd fd(openat2(root_.get(), name.c_str(), how));
   if (fd) return fd;
@@ -79,9 +78,8 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) co
   if (links_left == 0) throw SysError("cannot make " + describe(path), ELOOP);
   const Fd parent = make_below(parent_of(path), NodeKind::directory, links_left - 1);
   const std::string name = path.substr(path.find_last_of('/') + 1);
-  const int made = kind == NodeKind::directory
-                       ? ::mkdirat(parent.get(), name.c_str(), 0755)
-                       : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
+  const int made = kind == NodeKind::directory ? ::mkdirat(parent.get(), name.c_str(), 0755)
+                                               : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
   if (made == 0) return make_below(path, kind, 0);
   if (errno == EEXIST) {  // a dangling link, or one that runs in a circle
     if (const auto target = link_target(parent.get(), name)) {

@@ -1,0 +1,47 @@
+// Builds a container around the calling process: its own user and mount namespace, the rootfs (an overlay of a writable
+// directory over the image), the plan's mounts, and the root changed to it (DESIGN decision 5).
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "runtime/container_server.hpp"
+#include "runtime/host.hpp"
+#include "runtime/identity.hpp"
+#include "runtime/mount.hpp"
+
+namespace mlctr::runtime {
+
+/// Changes live in memory and end with the container.
+struct TmpfsUpper {};
+
+/// Changes stay in `upper`; `work` is overlayfs's own. Both on one local filesystem, used by one container at a time.
+struct DirectoryUpper {
+  std::filesystem::path upper, work;
+};
+
+enum class RootfsAccess { read_only, read_write };
+
+struct ContainerSpec {
+  Identity identity;
+  int own_namespaces = 0;  ///< beside user and mount: CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS; not CLONE_NEWPID
+  std::variant<TmpfsUpper, DirectoryUpper> upper = TmpfsUpper{};
+  RootfsAccess access =
+      RootfsAccess::read_write;  ///< read_only: what the mounts need is made, then the rootfs is sealed
+  std::vector<Mount> mounts;
+  Host host;
+  std::filesystem::path
+      scratch;  ///< an empty directory of the user's; covered by a tmpfs, in the container's view alone
+};
+
+/// Call it in a single-threaded process. Returns inside; images[0] of `server` is the rootfs's, the others are the
+/// squashfs files of spec.mounts. The result is the upper directory, still open for who wants to see what changed.
+/// Throws Error; the process is good for nothing but to say so then.
+Fd build_container(const ContainerSpec& spec, const ContainerServer& server);
+
+/// What the containers of this machine need of it.
+void bring_up_loopback();
+
+}  // namespace mlctr::runtime

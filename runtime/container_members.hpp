@@ -1,0 +1,41 @@
+// The processes of a container as its server knows them: who started it and who joined, and, once those are gone, who
+// else is found in its mount namespace. The server must not hold the namespaces themselves: they would never end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+
+namespace mlctr::runtime {
+
+class ContainerMembers {
+ public:
+  /// `founder` is in the container's mount namespace now.
+  explicit ContainerMembers(pid_t founder);
+
+  /// A process that is about to join.
+  void add(pid_t pid);
+
+  /// Those that are inside now.
+  std::vector<pid_t> pids() const;
+
+  /// Descriptors of one member's user and mount namespaces, then of each other namespace of it that differs from the
+  /// caller's ("net", "ipc", "uts", "pid"); names[i] says which namespace fds[i] is. Empty where nobody is inside any
+  /// more.
+  struct Namespaces {
+    std::vector<std::string> names;
+    std::vector<Fd> fds;
+  };
+  Namespaces namespaces() const;
+
+ private:
+  bool is_inside(pid_t pid) const;
+
+  std::string mount_namespace_;  // "mnt:[4026532758]", namespaces(7)
+  std::vector<pid_t> known_;
+};
+
+}  // namespace mlctr::runtime

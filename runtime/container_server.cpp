@@ -1,0 +1,180 @@
+#include "runtime/container_server.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "base/error.hpp"
+#include "runtime/container_members.hpp"
+#include "runtime/mount_tree.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+// Descriptors of mlctr's own are all close-on-exec; what is not was inherited (a shell's pipe), and whoever waits for
+// its end must not wait for the server's.
+void close_inherited_descriptors() {
+  std::vector<int> inherited;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const std::string name = entry.path().filename().string();
+    int fd = -1;
+    std::from_chars(name.data(), name.data() + name.size(), fd);
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (fd > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+  }
+  for (const int fd : inherited) ::close(fd);
+  const Fd null = open_file("/dev/null", O_RDWR);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+}
+
+// Keys and hang-ups are for the programs in the container, and a signal for all of a user's processes ends those and so
+// the server, in this order: the other would make their last reads fail.
+void leave_terminal() {
+  ::setsid();
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
+  ::prctl(PR_SET_NAME, "mlctr-server");
+  if (::chdir("/") != 0) throw SysError("cannot change to /");
+}
+
+class Server {
+ public:
+  Server(ServerSetup setup, Fd control)
+      : setup_(std::move(setup)), control_(std::move(control)), session_ended_(::eventfd(0, EFD_CLOEXEC)) {
+    if (!session_ended_) throw SysError("cannot make an eventfd");
+  }
+
+  // Until the container has been, and is gone; or its maker died before it was.
+  void run() {
+    while (control_ || sessions_ > 0) {
+      std::array<pollfd, 3> wanted{
+          {{control_.get(), POLLIN, 0}, {session_ended_.get(), POLLIN, 0}, {setup_.socket.fd(), POLLIN, 0}}};
+      if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
+      if (wanted[0].revents != 0) take_mount();
+      if (wanted[1].revents != 0) count_ended();
+      if (wanted[2].revents != 0) answer();
+    }
+    setup_.socket.remove();
+  }
+
+ private:
+  void take_mount() {
+    auto message = receive_message(control_);
+    if (!message) return control_.reset();
+    std::size_t number = 0;
+    std::from_chars(message->text.data(), message->text.data() + message->text.size(), number);
+    if (number >= setup_.images.size() || message->fds.size() != 1) return;
+    if (!members_) members_.emplace(message->sender);
+    ++sessions_;
+    std::thread([this, number, fuse = std::move(message->fds[0])]() mutable {
+      try {
+        serve_image(std::move(fuse), *setup_.images[number], setup_.options);
+      } catch (const std::exception&) {
+        // Closing the descriptor has told whoever reads there: nobody is left to tell more.
+      }
+      const std::uint64_t one = 1;
+      [[maybe_unused]] const auto written = ::write(session_ended_.get(), &one, sizeof one);
+    }).detach();
+  }
+
+  void count_ended() {
+    std::uint64_t ended = 0;
+    if (::read(session_ended_.get(), &ended, sizeof ended) == sizeof ended) sessions_ -= static_cast<long>(ended);
+  }
+
+  void answer() {
+    const Fd client(::accept4(setup_.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) return;
+    const timeval patience{.tv_sec = 1, .tv_usec = 0};  // a client that says nothing must not stop the others
+    ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    try {
+      const auto request = receive_message(client);
+      if (request && (request->sender_uid == ::getuid() || request->sender_uid == 0)) reply(client, *request);
+    } catch (const Error&) {
+      // The client went away; its own error is its to tell.
+    }
+  }
+
+  void reply(const Fd& client, const Message& request) {
+    nlohmann::json answer = nlohmann::json::parse(setup_.description);
+    std::vector<Fd> namespaces;
+    answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
+    if (request.text == "join" && members_) {
+      ContainerMembers::Namespaces found = members_->namespaces();
+      answer["namespaces"] = found.names;
+      namespaces = std::move(found.fds);
+      members_->add(request.sender);
+    }
+    std::vector<int> fds;
+    for (const Fd& fd : namespaces) fds.push_back(fd.get());
+    send_message(client, answer.dump(), fds);
+  }
+
+  ServerSetup setup_;
+  Fd control_;
+  Fd session_ended_;  // an eventfd: how many sessions ended since it was read
+  long sessions_ = 0;
+  std::optional<ContainerMembers> members_;
+};
+
+[[noreturn]] void run_server(ServerSetup setup, Fd control) {
+  try {
+    leave_terminal();
+    close_inherited_descriptors();
+    Server(std::move(setup), std::move(control)).run();
+  } catch (const std::exception&) {
+    // No terminal is left; the container's maker sees its end of the socket closed.
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+ContainerServer ContainerServer::start(ServerSetup setup) {
+  auto [ours, servers] = socket_pair();
+  const pid_t child = ::fork();
+  if (child < 0) throw SysError("cannot start the container's server");
+  if (child == 0) {
+    const pid_t grandchild = ::fork();
+    if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
+    ours.reset();
+    run_server(std::move(setup), std::move(servers));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) throw SysError("cannot start the container's server", EAGAIN);
+  return ContainerServer(std::move(ours));
+}
+
+Fd ContainerServer::mount_image(std::size_t number, const Identity& identity) const {
+  const Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  if (!fuse) throw SysError("cannot open /dev/fuse");
+  Fd mount = new_filesystem("fuse",
+                            {{"source", "mlctr"},
+                             {"fd", fmt::format("{}", fuse.get())},
+                             {"rootmode", "40755"},
+                             {"user_id", fmt::format("{}", identity.uid)},
+                             {"group_id", fmt::format("{}", identity.gid)},
+                             {"default_permissions", std::string(k_flag)},
+                             {"allow_other", std::string(k_flag)}},
+                            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  send_message(socket_, fmt::format("{}", number), {fuse.get()});
+  return mount;
+}
+
+}  // namespace mlctr::runtime

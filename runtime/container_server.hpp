@@ -1,0 +1,38 @@
+// The process behind a container, outside its namespaces: serves its images through FUSE and lets others in. Nothing
+// ends it but the container's end: the kernel takes the mounts away with the last process that sees them, and the
+// server has nothing left to serve.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "runtime/container_socket.hpp"
+#include "runtime/identity.hpp"
+#include "runtime/image_server.hpp"
+#include "squashfs/reader.hpp"
+
+namespace mlctr::runtime {
+
+struct ServerSetup {
+  std::vector<const squashfs::Reader*> images{};  ///< their files stay open as long as the caller has them
+  ImageServerOptions options;
+  ContainerSocket socket{};  ///< where others ask to be let in; may be empty
+  std::string description;   ///< a JSON object: what `mlctr ps` shows
+};
+
+class ContainerServer {
+ public:
+  /// Forks: call it in a single-threaded process. The server is nobody's child, so that the container's program finds
+  /// no process it did not start. Descriptors without O_CLOEXEC are closed in it, standard ones lead to /dev/null.
+  static ContainerServer start(ServerSetup setup);
+
+  /// Mounts images[number] from inside the user namespace of the container, attached nowhere yet.
+  Fd mount_image(std::size_t number, const Identity& identity) const;
+
+ private:
+  explicit ContainerServer(Fd socket) : socket_(std::move(socket)) {}
+  Fd socket_;
+};
+
+}  // namespace mlctr::runtime

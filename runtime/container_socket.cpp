@@ -1,0 +1,94 @@
+#include "runtime/container_socket.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+// A socket's address holds 107 bytes of path, a directory's may be longer: through its descriptor it is short.
+sockaddr_un address_of(const Fd& directory, const std::string& name) {
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", directory.get(), name);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw Error(fmt::format("the container's name {} is too long", name));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+Fd new_socket() {
+  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) throw SysError("cannot make a socket");
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  return socket;
+}
+
+// Absent where nobody listens.
+std::optional<Fd> connect(const Fd& directory, const std::string& name) {
+  Fd socket = new_socket();
+  const sockaddr_un address = address_of(directory, name);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
+  if (errno == ECONNREFUSED || errno == ENOENT) return std::nullopt;
+  throw SysError(fmt::format("cannot reach the container {}", name));
+}
+
+bool bind_to(const Fd& socket, const sockaddr_un& address) {
+  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+ContainerSocket::ContainerSocket(const std::filesystem::path& directory, std::string name)
+    : directory_(open_file(directory, O_PATH | O_DIRECTORY)), name_(std::move(name)), listener_(new_socket()) {
+  const sockaddr_un address = address_of(directory_, name_);
+  bool is_bound = bind_to(listener_, address);
+  if (!is_bound && errno == EADDRINUSE && !connect(directory_, name_)) {
+    ::unlinkat(directory_.get(), name_.c_str(), 0);  // a killed server's
+    is_bound = bind_to(listener_, address);
+  }
+  if (!is_bound || ::listen(listener_.get(), 64) != 0) {
+    throw SysError(fmt::format("cannot listen in {}", directory.string()));
+  }
+}
+
+void ContainerSocket::remove() noexcept {
+  if (listener_) ::unlinkat(directory_.get(), name_.c_str(), 0);
+  listener_.reset();
+}
+
+std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
+                                     std::string_view request) {
+  const Fd socket_directory(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!socket_directory) return std::nullopt;
+  const auto socket = connect(socket_directory, name);
+  if (!socket) return std::nullopt;
+  try {
+    send_message(*socket, request);
+    return receive_message(*socket);
+  } catch (const SysError& error) {
+    if (error.errno_value() == EPIPE) return std::nullopt;  // it ended this moment
+    throw;
+  }
+}
+
+std::vector<std::string> list_container_sockets(const std::filesystem::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (entry.is_socket(error)) names.push_back(entry.path().filename().string());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace mlctr::runtime

@@ -1,0 +1,42 @@
+// Where a running container can be reached: a Unix socket in the runtime directory, answered by its server
+// (container_server.hpp). It takes one request a connection, as a word, and gives one message back:
+//   describe   the description the container was started with, and "pids"
+//   join       the same; descriptors of its user, mount and other own namespaces
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "runtime/message.hpp"
+
+namespace mlctr::runtime {
+
+/// A listening socket; removed from the directory by remove() alone, as two processes have it for a while.
+class ContainerSocket {
+ public:
+  ContainerSocket() = default;
+  /// Takes the place of a socket that nobody answers any more. Throws SysError (EADDRINUSE where one does).
+  ContainerSocket(const std::filesystem::path& directory, std::string name);
+
+  int fd() const noexcept { return listener_.get(); }
+  explicit operator bool() const noexcept { return static_cast<bool>(listener_); }
+  void remove() noexcept;
+
+ private:
+  Fd directory_;
+  std::string name_;
+  Fd listener_;
+};
+
+/// Asks the container that listens in `directory` under `name`; absent where none does.
+std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
+                                     std::string_view request);
+
+/// The names of the sockets in `directory`, answered or not.
+std::vector<std::string> list_container_sockets(const std::filesystem::path& directory);
+
+}  // namespace mlctr::runtime

@@ -1,0 +1,53 @@
+#include "runtime/host.hpp"
+
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace mlctr::runtime {
+namespace {
+
+std::filesystem::path find_terminal() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    std::array<char, PATH_MAX> name;
+    if (::ttyname_r(fd, name.data(), name.size()) == 0) return name.data();
+  }
+  return {};
+}
+
+std::string find_zone() {
+  std::error_code error;
+  const std::string target = std::filesystem::read_symlink("/etc/localtime", error).string();
+  constexpr std::string_view k_directory = "zoneinfo/";
+  const std::size_t at = target.find(k_directory);
+  return at == std::string::npos ? "" : target.substr(at + k_directory.size());
+}
+
+}  // namespace
+
+Host look_at_host() {
+  Host host{.uid = ::geteuid(), .gid = ::getegid()};
+  const char* home = std::getenv("HOME");
+  // The user database may be a network's (LDAP): asked once, and whatever it answers will do.
+  if (const passwd* user = ::getpwuid(host.uid)) {
+    host.user_name = user->pw_name;
+    if (home == nullptr || *home != '/') home = user->pw_dir;
+  }
+  if (const group* group = ::getgrgid(host.gid)) host.group_name = group->gr_name;
+  std::error_code error;
+  if (home != nullptr && std::filesystem::is_directory(home, error))
+    host.home = std::filesystem::path(home).lexically_normal();
+  host.current_directory = std::filesystem::current_path(error);
+  host.terminal = find_terminal();
+  host.zone = find_zone();
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) host.name = name.data();
+  for (char** variable = environ; *variable != nullptr; ++variable) host.environment.emplace_back(*variable);
+  return host;
+}
+
+}  // namespace mlctr::runtime

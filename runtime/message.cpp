@@ -1,0 +1,91 @@
+#include "runtime/message.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+struct ControlBuffer {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * k_max_message_fds) + CMSG_SPACE(sizeof(ucred))> bytes{};
+};
+
+void take_control(Message& message, msghdr& header) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET) continue;
+    if (part->cmsg_type == SCM_CREDENTIALS) {
+      ucred sender;
+      std::memcpy(&sender, CMSG_DATA(part), sizeof sender);
+      message.sender = sender.pid;
+      message.sender_uid = sender.uid;
+    } else if (part->cmsg_type == SCM_RIGHTS) {
+      for (std::size_t at = 0; at + sizeof(int) <= part->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
+        message.fds.emplace_back(fd);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::pair<Fd, Fd> socket_pair() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    throw SysError("cannot make a pair of sockets");
+  }
+  std::pair<Fd, Fd> pair{Fd(ends[0]), Fd(ends[1])};
+  const int on = 1;
+  for (const int end : ends) ::setsockopt(end, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  return pair;
+}
+
+void send_message(const Fd& socket, std::string_view text, const std::vector<int>& fds) {
+  iovec part{const_cast<char*>(text.data()), text.size()};
+  ControlBuffer control;
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (!fds.empty()) {
+    header.msg_control = control.bytes.data();
+    header.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(int) * fds.size());
+  }
+  ssize_t sent;
+  do sent = ::sendmsg(socket.get(), &header, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0) throw SysError("cannot send a message to another process of mlctr");
+}
+
+std::optional<Message> receive_message(const Fd& socket) {
+  Message message;
+  message.text.resize(k_max_message_bytes);
+  iovec part{message.text.data(), message.text.size()};
+  ControlBuffer control;
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.bytes.data();
+  header.msg_controllen = control.bytes.size();
+  ssize_t size;
+  do size = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  if (size < 0 && errno != ECONNRESET) throw SysError("cannot receive a message from another process of mlctr");
+  take_control(message, header);
+  if (size <= 0) return std::nullopt;
+  message.text.resize(static_cast<std::size_t>(size));
+  return message;
+}
+
+}  // namespace mlctr::runtime

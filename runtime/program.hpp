@@ -1,0 +1,35 @@
+// The program of a container: from here on the process is the user's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "runtime/identity.hpp"
+
+namespace mlctr::runtime {
+
+struct Program {
+  std::vector<std::string> command;      ///< not empty; [0] is looked up in the PATH of `environment`
+  std::vector<std::string> environment;  ///< "NAME=VALUE", a name once
+  std::vector<std::string> directories;  ///< the first that exists in the container becomes the current one
+  Remap remap = Remap::none;
+};
+
+/// A command that can't be run: the exit code says how, as in a shell and in docker.
+class CommandError : public Error {
+ public:
+  enum class Kind { not_executable = 126, not_found = 127 };
+  CommandError(Kind kind, std::string message, std::string hint)
+      : Error(std::move(message), std::move(hint)), kind_(kind) {}
+  int exit_code() const noexcept { return static_cast<int>(kind_); }
+
+ private:
+  Kind kind_;
+};
+
+/// Becomes the program; the calling process is in the container already. Its signals are as they were before mlctr
+/// touched them. Throws CommandError.
+[[noreturn]] void become(const Program& program);
+
+}  // namespace mlctr::runtime

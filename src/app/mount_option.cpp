@@ -1,0 +1,147 @@
+#include "app/mount_option.hpp"
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "app/quantity.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::string_view k_syntax = "it is SRC[:DST[:OPTION+OPTION]], tmpfs:DST or umount:DST";
+
+struct Attribute {
+  std::string_view name;
+  std::uint64_t attributes;
+};
+constexpr std::array<Attribute, 8> k_attributes{{{"ro", MOUNT_ATTR_RDONLY},
+                                                 {"rw", 0},
+                                                 {"nosuid", MOUNT_ATTR_NOSUID},
+                                                 {"nodev", MOUNT_ATTR_NODEV},
+                                                 {"noexec", MOUNT_ATTR_NOEXEC},
+                                                 {"noatime", MOUNT_ATTR_NOATIME},
+                                                 {"bind", 0},
+                                                 {"rbind", 0}}};
+
+struct Propagation {
+  std::string_view name;
+  std::uint64_t flag;
+};
+// A mount namespace of a user namespace can only receive (mount_namespaces(7)), so that shared means slave here.
+constexpr std::array<Propagation, 6> k_propagations{{{"private", MS_PRIVATE},
+                                                     {"rprivate", MS_PRIVATE},
+                                                     {"slave", MS_SLAVE},
+                                                     {"rslave", MS_SLAVE},
+                                                     {"shared", MS_SLAVE},
+                                                     {"rshared", MS_SLAVE}}};
+
+[[noreturn]] void refuse(std::string_view text, std::string_view cause) {
+  throw UsageError(fmt::format("--mount {}: {}", printable(text, 4096), cause), std::string(k_syntax));
+}
+
+// At ':' but for "\:".
+std::vector<std::string> split_fields(std::string_view text) {
+  std::vector<std::string> fields(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ':') {
+      fields.back() += text[++i];
+    } else if (text[i] == ':') {
+      fields.emplace_back();
+    } else {
+      fields.back() += text[i];
+    }
+  }
+  return fields;
+}
+
+std::vector<std::string> split_options(const std::string& text) {
+  std::vector<std::string> options;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('+', begin), text.size());
+    if (end > begin) options.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return options;
+}
+
+template <class Table>
+auto* find_named(Table& table, std::string_view name) {
+  const auto found = std::ranges::find(table, name, [](const auto& row) { return row.name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+void apply_option(runtime::Mount& mount, std::string_view whole, const std::string& option) {
+  if (const auto* attribute = find_named(k_attributes, option)) {
+    mount.attributes |= attribute->attributes;
+  } else if (const auto* propagation = find_named(k_propagations, option)) {
+    mount.propagation = propagation->flag;
+  } else if (option == "nofail") {
+    mount.if_missing = runtime::IfMissing::skip;
+  } else if (auto* tmpfs = std::get_if<runtime::TmpfsMount>(&mount.source); tmpfs != nullptr && option.starts_with("size=")) {
+    tmpfs->size_bytes = parse_size(std::string_view(option).substr(5));
+  } else if (option.starts_with("x-create=")) {
+    // enroot's; what is missing is always made as the source has it
+  } else if (option != "file") {
+    refuse(whole, fmt::format("no such mount option: {}", printable(option)));
+  }
+}
+
+std::string parse_target(std::string_view whole, const std::string& target) {
+  if (target.empty() || target[0] != '/') refuse(whole, "the place in the container must be an absolute path");
+  const std::string normal = std::filesystem::path(target).lexically_normal().string();
+  // What the kernel would make of ".." above the root is the root: surely not what was meant.
+  int depth = 0;
+  for (const auto& part : std::filesystem::path(target).relative_path()) {
+    if (!part.empty() && part != ".") depth += part == ".." ? -1 : 1;
+    if (depth < 0) refuse(whole, "the place in the container leads out of it (cross-device link)");
+  }
+  if (normal == "/") refuse(whole, "the container's root itself can't be mounted over");
+  return normal;
+}
+
+bool is_squashfs(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) return false;
+  std::array<char, 4> magic{};
+  return std::ifstream(file, std::ios::binary).read(magic.data(), magic.size()) &&
+         std::string_view(magic.data(), magic.size()) == "hsqs";
+}
+
+}  // namespace
+
+runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory) {
+  const std::vector<std::string> fields = split_fields(text);
+  if (fields.size() > 3 || fields[0].empty()) refuse(text, "not a mount");
+  const std::vector<std::string> options = split_options(fields.size() > 2 ? fields[2] : "");
+
+  runtime::Mount mount;
+  if (fields[0] == "tmpfs" || fields[0] == "umount") {
+    if (fields.size() < 2) refuse(text, "where in the container?");
+    if (fields[0] == "tmpfs") {
+      mount.source = runtime::TmpfsMount{.mode = 01777};
+      mount.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    } else {
+      mount.source = runtime::Unmount{};
+    }
+    mount.target = parse_target(text, fields[1]);
+  } else {
+    const auto source = std::filesystem::path(directory / fields[0]).lexically_normal();
+    const bool as_file = std::ranges::find(options, "file") != options.end();
+    if (!as_file && is_squashfs(source)) {
+      mount.source = runtime::SquashfsMount{source};
+    } else {
+      mount.source = runtime::BindMount{source};
+    }
+    mount.target = parse_target(text, fields.size() > 1 && !fields[1].empty() ? fields[1] : source.string());
+  }
+  for (const std::string& option : options) apply_option(mount, text, option);
+  return mount;
+}
+
+}  // namespace mlctr
