@@ -5,7 +5,7 @@
 
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
-#include "store/store_names.hpp"
+#include "store/allocation.hpp"
 
 namespace mlctr {
 namespace {

@@ -1,5 +1,5 @@
 // The use case `mlctr du`: what takes how much of the store's filesystem. Bytes are allocated ones (st_blocks), so
-// sparse files count as what they hold.
+// sparse files count as what they hold; a file with several names counts once.
 #pragma once
 
 #include <cstdint>

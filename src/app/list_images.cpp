@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/find_image.hpp"
+#include "app/lost_recording.hpp"
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
 #include "image/config.hpp"
@@ -69,15 +70,30 @@ class Lister {
       add(store, *image, record.reference, record.pulled_at);
       return;
     }
+    if (add_lost_recording(record)) return;
     listing_.broken.push_back({owner.root(), record.reference + ": its image " + record.manifest_digest.to_string() +
                                                  " is gone; pull it again, or remove the name with `mlctr rmi`"});
   }
 
+  // One line, though both the name and the image's directory are there: the file may only be on a filesystem that is
+  // not mounted.
+  bool add_lost_recording(const ReferenceRecord& record) {
+    for (const Store& store : stores_) {
+      std::string problem = describe_lost_recording(store, record.manifest_digest, record.reference);
+      if (problem.empty()) continue;
+      listing_.broken.push_back({record.reference, std::move(problem)});
+      seen_images_.insert(record.manifest_digest);
+      return true;
+    }
+    return false;
+  }
+
   void add_unreferenced(const Store& store) {
     for (const StoredImage& image : store.images()) {
+      if (seen_images_.contains(image.manifest_digest)) continue;
       if (!store.find_image(image.manifest_digest)) {
         listing_.broken.push_back({image.squashfs.parent_path(), "some of its files are missing"});
-      } else if (!seen_images_.contains(image.manifest_digest)) {
+      } else {
         add(store, image, "", 0);
       }
     }

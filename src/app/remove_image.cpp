@@ -6,7 +6,7 @@
 #include "app/find_image.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
-#include "store/store_names.hpp"
+#include "store/allocation.hpp"
 
 namespace mlctr {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "store/recorded_file.hpp"
 #include "store/sharing.hpp"
 
 namespace mlctr {
@@ -39,14 +40,12 @@ bool is_occupied(int errno_value) {
 bool is_whole_image(const std::filesystem::path& directory) {
   struct stat status {};
   if (::lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return false;
-  for (const char* name : {"manifest.json", "config.json", "image.sqsh"}) {
+  for (const char* name : {"manifest.json", "config.json"}) {
     if (::stat((directory / name).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
   }
-  // A recorded file that changed since is not the image that was recorded: record_existing() gave the symlink its time.
-  struct stat link {};
-  if (::lstat((directory / "image.sqsh").c_str(), &link) != 0) return false;
-  return !S_ISLNK(link.st_mode) ||
-         (link.st_mtim.tv_sec == status.st_mtim.tv_sec && link.st_mtim.tv_nsec == status.st_mtim.tv_nsec);
+  const std::filesystem::path squashfs = directory / "image.sqsh";
+  if (const auto recorded = read_recorded_file(squashfs)) return recorded->state == RecordedFile::State::unchanged;
+  return ::lstat(squashfs.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 NewImage::NewImage(std::filesystem::path directory, std::filesystem::path final_directory)
@@ -77,16 +76,9 @@ void NewImage::discard() noexcept {
 }
 
 void NewImage::record_existing(const std::filesystem::path& squashfs) {
-  const std::filesystem::path target = std::filesystem::absolute(squashfs);
   file_.reset();
   ::unlink(path().c_str());
-  if (::symlink(target.c_str(), path().c_str()) != 0) throw SysError("cannot create " + path().string());
-  struct stat status {};
-  if (::stat(target.c_str(), &status) != 0) throw SysError("cannot stat " + target.string());
-  const timespec times[2] = {status.st_mtim, status.st_mtim};
-  if (::utimensat(AT_FDCWD, path().c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw SysError("cannot set the time of " + path().string());
-  }
+  record_file(path(), squashfs);
 }
 
 void NewImage::commit(std::string_view manifest_bytes, std::string_view config_bytes) {

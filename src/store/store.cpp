@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "store/allocation.hpp"
 #include "store/sharing.hpp"
 #include "store/store_names.hpp"
 #include "store/store_root.hpp"
@@ -46,7 +47,10 @@ Store::Store(std::filesystem::path root, Access access) : root_(std::move(root))
     throw UsageError("no store: there is no home directory", "set MLCTR_STORE to a directory of your own");
   root_ = std::filesystem::absolute(root_);
   if (access == Access::read_only && !std::filesystem::exists(root_)) return;
-  if (access == Access::read_write) create_store_root(root_);
+  if (access == Access::read_write) {
+    check_umask(root_);
+    create_store_root(root_);
+  }
   check_store_is_private(root_);
   if (access == Access::read_only) return;
   check_store_is_writable(root_);
@@ -118,6 +122,10 @@ std::optional<StoredImage> Store::find_image(const Digest& manifest_digest) cons
   const std::filesystem::path directory = image_directory(manifest_digest);
   if (!is_whole_image(directory)) return std::nullopt;
   return StoredImage{manifest_digest, directory / "image.sqsh", directory / "manifest.json", directory / "config.json"};
+}
+
+std::optional<RecordedFile> Store::recorded_file(const Digest& manifest_digest) const {
+  return read_recorded_file(image_directory(manifest_digest) / "image.sqsh");
 }
 
 Lock Store::lock_image(const Digest& manifest_digest, std::stop_token stop,

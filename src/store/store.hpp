@@ -20,6 +20,7 @@
 #include "store/file_time.hpp"
 #include "store/lock.hpp"
 #include "store/new_image.hpp"
+#include "store/recorded_file.hpp"
 
 namespace mlctr {
 
@@ -105,6 +106,8 @@ class Store {
   /// image's lock, and set_reference before letting go of it: gc takes images that no reference leads to.
   using NewImage = mlctr::NewImage;
   [[nodiscard]] NewImage new_image(const Digest& manifest_digest);
+  /// The user's own .sqsh that this image points to, whatever became of it; absent where the image has its own.
+  std::optional<RecordedFile> recorded_file(const Digest& manifest_digest) const;
   std::vector<StoredImage> images() const;  ///< sorted by digest; of a broken one some files are missing
   /// Hold the image's lock. False where it is gone already.
   bool remove_image(const Digest& manifest_digest);

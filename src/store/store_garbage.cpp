@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "store/allocation.hpp"
 #include "store/store.hpp"
 #include "store/store_names.hpp"
 

@@ -35,20 +35,4 @@ std::vector<std::string> list_directory(const std::filesystem::path& directory) 
   return names;
 }
 
-std::uint64_t allocated_bytes(const struct stat& status) {
-  return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
-
-std::uint64_t allocated_bytes_below(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return 0;
-  std::uint64_t bytes = allocated_bytes(status);
-  if (!S_ISDIR(status.st_mode)) return bytes;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    bytes += allocated_bytes_below(it->path());
-  }
-  return bytes;
-}
-
 }  // namespace mlctr

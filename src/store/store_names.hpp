@@ -1,9 +1,6 @@
 // Names of the store's files: a digest is "sha256-<hex>" where a ':' would be in the way.
 #pragma once
 
-#include <sys/stat.h>
-
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -20,10 +17,5 @@ std::optional<Digest> parse_digest_name(std::string_view name);
 
 /// The names in a directory, sorted; none where it is not there.
 std::vector<std::string> list_directory(const std::filesystem::path& directory);
-
-/// What a file takes on its filesystem: st_blocks is in units of 512 bytes (stat(2)).
-std::uint64_t allocated_bytes(const struct stat& status);
-/// The same for everything below `path`; what goes away meanwhile counts nothing.
-std::uint64_t allocated_bytes_below(const std::filesystem::path& path);
 
 }  // namespace mlctr

@@ -50,6 +50,21 @@ TEST_CASE("every byte is counted once, and layers by who would miss them") {
   }
 }
 
+TEST_CASE("a file with several names is counted once, wherever in the store they are") {
+  StoreFixture fixture;
+  fixture.add_layer(k_shared, 4 * k_mib);
+  fixture.add_layer(k_unique, 2 * k_mib);
+  const auto link = [&](const std::filesystem::path& name) {
+    std::filesystem::create_directories(name.parent_path());
+    std::filesystem::create_hard_link(fixture.store().layer_path(k_shared), name);
+  };
+  for (const char* name : {"one", "two", "deep/three"}) link(fixture.store().root() / "containers/c/upper" / name);
+  const DiskUsage usage = disk_usage(fixture.configuration());
+  CHECK(is_about(usage.layers_bytes, 6 * k_mib));
+  CHECK(is_about(usage.containers_bytes, 0));
+  CHECK(is_about(usage.total_bytes, 6 * k_mib));
+}
+
 TEST_CASE("a sparse partial download counts as what it holds; a broken config is reported") {
   StoreFixture fixture;
   const std::filesystem::path partial =

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "app/find_image.hpp"
 #include "tests/unit/app/store_fixture.hpp"
 #include "tests/unit/thrown.hpp"
 
@@ -65,6 +66,39 @@ TEST_CASE("hostile input: what is broken is reported and hides nothing else") {
   CHECK(listing.images[0].reference == "r.io/good:1");
   CHECK(listing.broken.size() == 4);
   for (const BrokenEntry& entry : listing.broken) CHECK_FALSE(entry.problem.empty());
+}
+
+TEST_CASE("a recorded file that is away or has changed is one line, with what to type") {
+  StoreFixture fixture;
+  const std::filesystem::path file = fixture.directory().write("mine.sqsh", "mine");
+  NewImage image = fixture.store().new_image(k_a);
+  image.record_existing(file);
+  image.commit("{}", R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})");
+  fixture.store().set_reference({file.string(), k_a, 1});
+  CHECK(list_images(fixture.configuration()).images.size() == 1);
+
+  const auto only_line = [&] {
+    const ImageListing listing = list_images(fixture.configuration());
+    CHECK(listing.images.empty());
+    REQUIRE(listing.broken.size() == 1);
+    CHECK(listing.broken[0].path == file);
+    CHECK(contains(listing.broken[0].problem, "`mlctr pull " + file.string() + "` records it again"));
+    return listing.broken[0].problem;
+  };
+  const auto refused = [&](const std::string& text) {
+    return thrown_by([&] { require_image(fixture.configuration(), text); });
+  };
+  std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+  CHECK(contains(only_line(), "has changed since"));
+  CHECK(contains(refused(file.string()).message, "has changed since"));
+  std::filesystem::remove(file);
+  CHECK(contains(only_line(), "is not there"));
+  for (const std::string& text : {file.string(), k_a.to_string(), k_a.hex().substr(0, 12)}) {
+    CAPTURE(text);
+    CHECK(contains(refused(text).message, "the recorded file " + file.string() + " is not there"));
+    CHECK(contains(refused(text).hint, "mlctr rmi " + file.string()));
+  }
+  CHECK(contains(refused("r.io/other:1").message, "no image r.io/other:1"));
 }
 
 TEST_CASE("no store yet: nothing is listed and nothing created") {

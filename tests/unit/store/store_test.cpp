@@ -171,36 +171,6 @@ TEST_CASE("an image appears by its commit, with all its files, and never changes
   CHECK(is_empty(store.root() / "tmp"));
 }
 
-TEST_CASE("an existing .sqsh is recorded by its path and outlives the image") {
-  TestStore test;
-  Store& store = test.store;
-  const fs::path file = test.directory.write("mine.sqsh", "mine");
-  const auto record = [&](const fs::path& squashfs) {
-    NewImage image = store.new_image(k_first);
-    image.record_existing(squashfs);
-    image.commit("{}", "{}");
-  };
-  record(file);
-  const std::optional<StoredImage> image = store.find_image(k_first);
-  REQUIRE(image);
-  CHECK(fs::read_symlink(image->squashfs) == file);
-
-  SUBCASE("removing the image leaves the file") {
-    store.remove_image(k_first);
-    CHECK(read_file(file) == "mine");
-  }
-  SUBCASE("a file that went away makes room for its successor") {
-    const fs::path moved = test.directory / "moved.sqsh";
-    fs::rename(file, moved);
-    CHECK_FALSE(store.find_image(k_first));
-    CHECK(store.images().size() == 1);
-    record(moved);
-    REQUIRE(store.find_image(k_first));
-    CHECK(read_file(store.find_image(k_first)->squashfs) == "mine");
-    CHECK(is_empty(store.root() / "tmp"));
-  }
-}
-
 TEST_CASE("a reference is found as it was set, replaced, and removed with its empty directories") {
   TestStore test;
   Store& store = test.store;

@@ -1,0 +1,188 @@
+#include "store/container_store.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "base/ascii.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/printable.hpp"
+#include "store/store_names.hpp"
+#include "store/store_root.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::size_t k_max_name_bytes = 64;
+constexpr std::uint64_t k_max_record_bytes = 64u << 10;
+constexpr std::string_view k_new = ".new-", k_removed = ".removed-";
+
+bool is_name_character(char c) {
+  return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
+}
+
+std::string to_json(const ContainerRecord& record) {
+  return nlohmann::ordered_json{{"name", record.name},
+                                {"image", record.image},
+                                {"manifest_digest", record.manifest_digest},
+                                {"created_at", record.created_at}}
+      .dump(2);
+}
+
+ContainerRecord parse_record(const std::filesystem::path& file) {
+  const auto json = nlohmann::json::parse(read_file(file, k_max_record_bytes), nullptr, /*allow_exceptions=*/false);
+  try {
+    return {.name = json.at("name"),
+            .image = json.at("image"),
+            .manifest_digest = json.at("manifest_digest"),
+            .created_at = json.at("created_at")};
+  } catch (const nlohmann::json::exception&) {
+    throw Error(fmt::format("{} is not a container's record", file.string()),
+                fmt::format("`mlctr rm {}` removes the container", file.parent_path().filename().string()));
+  }
+}
+
+// A second name for the same file costs nothing and stays whole when the first goes; not across filesystems, and not of
+// another user's file (protected_hardlinks, proc(5)).
+void link_image(const std::filesystem::path& squashfs, const std::filesystem::path& link) {
+  const auto file = std::filesystem::canonical(squashfs);
+  if (::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, link.c_str(), 0) == 0) return;
+  if (::symlink(file.c_str(), link.c_str()) != 0) throw SysError("cannot make " + link.string());
+}
+
+// Directories that a program left without permissions (overlayfs's own work/work is 0) are the user's all the same.
+void open_up(const std::filesystem::path& directory) {
+  if (::chmod(directory.c_str(), 0700) != 0) return;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (entry.symlink_status(error).type() == std::filesystem::file_type::directory) open_up(entry.path());
+  }
+}
+
+void remove_tree(const std::filesystem::path& tree) {
+  std::error_code error;
+  std::filesystem::remove_all(tree, error);
+  if (!error) return;
+  open_up(tree);
+  std::filesystem::remove_all(tree, error);
+  if (error) throw SysError("cannot remove " + tree.string(), error.value());
+}
+
+// Removed by the destructor unless it was given its name.
+class NewDirectory {
+ public:
+  explicit NewDirectory(const std::filesystem::path& root) : path_(root / (std::string(k_new) + random_suffix())) {
+    if (::mkdir(path_.c_str(), 0700) != 0) {
+      throw SysError("cannot make a container in " + root.string());
+    }
+  }
+  ~NewDirectory() {
+    std::error_code error;
+    if (!path_.empty()) std::filesystem::remove_all(path_, error);
+  }
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+  // False where there is something of that name.
+  bool commit(const std::filesystem::path& place) {
+    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, place.c_str(), RENAME_NOREPLACE) == 0) {
+      path_.clear();
+      sync_directory(place.parent_path());
+      return true;
+    }
+    if (errno == EEXIST) return false;
+    throw SysError("cannot make the container " + place.string());
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+bool is_container_name(std::string_view name) {
+  return !name.empty() && name.size() <= k_max_name_bytes && is_letter_or_digit(name[0]) &&
+         std::ranges::all_of(name, is_name_character);
+}
+
+void check_container_name(std::string_view name) {
+  if (is_container_name(name)) return;
+  throw UsageError(fmt::format("'{}' can't be a container's name", printable(name, 80)),
+                   fmt::format("a name is 1 to {} letters, digits, '_', '.' or '-', a letter or digit first",
+                               k_max_name_bytes));
+}
+
+StoredContainer ContainerStore::at(std::string_view name) const {
+  const std::filesystem::path directory = root_ / name;
+  return {.record = parse_record(directory / "container.json"),
+          .squashfs = directory / "image.sqsh",
+          .config = directory / "config.json",
+          .upper = directory / "upper",
+          .work = directory / "work"};
+}
+
+std::optional<StoredContainer> ContainerStore::find(std::string_view name) const {
+  std::error_code error;
+  if (!is_container_name(name) || !std::filesystem::is_directory(root_ / name, error)) return std::nullopt;
+  return at(name);
+}
+
+std::optional<StoredContainer> ContainerStore::create(const ContainerRecord& record,
+                                                      const std::filesystem::path& squashfs,
+                                                      std::string_view config) const {
+  check_container_name(record.name);
+  create_store_root(root_);
+  check_store_is_private(root_);
+  NewDirectory made(root_);
+  for (const char* name : {"upper", "work"}) {
+    if (::mkdir((made.path() / name).c_str(), 0755) != 0) throw SysError("cannot make a container's directory");
+  }
+  // The upper's mode is that of the container's "/", whatever the umask.
+  if (::chmod((made.path() / "upper").c_str(), 0755) != 0) throw SysError("cannot make a container's directory");
+  link_image(squashfs, made.path() / "image.sqsh");
+  write_file_atomically(made.path() / "config.json", config);
+  write_file_atomically(made.path() / "container.json", to_json(record));
+  if (!made.commit(root_ / record.name)) return std::nullopt;
+  return at(record.name);
+}
+
+ContainerListing ContainerStore::list() const {
+  ContainerListing listing;
+  for (const std::string& name : list_directory(root_)) {
+    if (!is_container_name(name)) continue;
+    try {
+      listing.containers.push_back(at(name));
+    } catch (const Error& error) {
+      listing.broken.push_back({root_ / name, error.message()});
+    }
+  }
+  return listing;
+}
+
+bool ContainerStore::remove(std::string_view name) const {
+  if (!is_container_name(name)) return false;
+  // Out of sight first: a container half removed must never run.
+  const std::filesystem::path away = root_ / (std::string(k_removed) + random_suffix());
+  if (::rename((root_ / name).c_str(), away.c_str()) != 0) {
+    if (errno == ENOENT) return false;
+    throw SysError(fmt::format("cannot remove the container {}", name));
+  }
+  remove_tree(away);
+  return true;
+}
+
+void ContainerStore::remove_leftovers() const {
+  for (const std::string& name : list_directory(root_)) {
+    if (name.starts_with(k_removed)) remove_tree(root_ / name);
+  }
+}
+
+}  // namespace mlctr

@@ -1,0 +1,67 @@
+// Named containers on disk: an image and the changes made to it (DESIGN, "The store"). On a node's own filesystem:
+// overlayfs writes to `upper` directly.
+//
+//   <root>/<name>/{container.json,config.json,image.sqsh,upper/,work/}
+//
+// image.sqsh is a hard link to the store's image where the filesystem allows, else a symlink: so that a container
+// outlives its image's reference. A container is visible whole or not at all: made under a name with a dot, then renamed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/store.hpp"
+
+namespace mlctr {
+
+/// container.json.
+struct ContainerRecord {
+  std::string name;
+  std::string image;            ///< the reference it was made from, canonical; or a path
+  std::string manifest_digest;  ///< empty for a squashfs file that is no image of mlctr's
+  std::int64_t created_at = 0;  ///< seconds since 1970
+};
+
+struct StoredContainer {
+  ContainerRecord record;
+  std::filesystem::path squashfs, config;  ///< `config` is an empty file where the image has none
+  std::filesystem::path upper, work;
+};
+
+struct ContainerListing {
+  std::vector<StoredContainer> containers;  ///< sorted by name
+  std::vector<BrokenEntry> broken;
+};
+
+/// Throws UsageError where `name` can't be a container's: 1 to 64 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.
+void check_container_name(std::string_view name);
+/// Whether it could be one.
+bool is_container_name(std::string_view name);
+
+class ContainerStore {
+ public:
+  explicit ContainerStore(std::filesystem::path root) : root_(std::move(root)) {}
+  const std::filesystem::path& root() const noexcept { return root_; }
+
+  /// Throws Error where its record is broken.
+  std::optional<StoredContainer> find(std::string_view name) const;
+  /// Creates the root as well. Absent where a container of this name is there already (another process was faster).
+  std::optional<StoredContainer> create(const ContainerRecord& record, const std::filesystem::path& squashfs,
+                                        std::string_view config) const;
+  ContainerListing list() const;
+  /// False where it is not there. No process may be using it.
+  bool remove(std::string_view name) const;
+  /// Removes what a killed create() or remove() left.
+  void remove_leftovers() const;
+
+ private:
+  StoredContainer at(std::string_view name) const;
+
+  std::filesystem::path root_;
+};
+
+}  // namespace mlctr
