@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,17 +11,17 @@ import time
 import unittest
 
 import registries
-from harness import PASSWORD, PullTestCase, binary
+from harness import PASSWORD, PullTestCase, binary, fixtures
 
 PYTHON = "library/python:3.8"
 
 
 def progress_demo():
     """The display on its own, fed with fake layers."""
-    build = pathlib.Path(__file__).resolve().parents[2] / "build/release"
+    build = pathlib.Path(os.environ["MLCTR"]).resolve().parents[2]
     demo = build / "tests/unit/cli/progress_demo"
     if not demo.exists():
-        raise unittest.SkipTest(f"no {demo}: cmake --preset release && ninja -C {build} progress_demo")
+        raise unittest.SkipTest(f"no {demo}: ninja -C {build} progress_demo")
     return demo
 
 
@@ -279,9 +280,10 @@ class Commands(PullTestCase):
         self.pull(name)
         [config] = (self.store / "images").rglob("config.json")
         config.chmod(0o644)
-        config.write_text(config.read_text().replace('"PATH=', '"EVIL=\\u001b]0;owned\\u0007","PATH='))
-        self.assertNotIn("\x1b", self.mlctr("inspect", name)[0])
-        self.assertNotIn("\x1b", self.mlctr("inspect", name, "--json")[0])
+        config.write_text(config.read_text().replace('"PATH=', '"EVIL=\\u001b]0;owned\\u0007\\u009b\\u202e","PATH='))
+        for text in (self.mlctr("inspect", name)[0], self.mlctr("inspect", name, "--json")[0]):
+            self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+        self.assertIn("EVIL=\x1b]0;owned\x07\x9b\u202e", self.json("inspect", name)["config"]["config"]["Env"])
 
     def test_export_overwrites_only_by_force(self):
         name = f"{registries.plain().host}/library/busybox:1"
@@ -297,7 +299,60 @@ class Commands(PullTestCase):
         self.assertEqual([f for f in os.listdir(self.home) if f.startswith(".")], [])
 
 
+    def test_an_image_goes_to_standard_output(self):
+        name = f"{registries.plain().host}/library/busybox:1"
+        self.pull(name)
+        expected = self.squashfs_of(name).read_bytes()
+        for arguments in (["export", name, "-"], ["pull", "--quiet", "--output", "-", name], ["pull", "-o", "-", name]):
+            with self.subTest(arguments):
+                process = self.start(*arguments, text=False)
+                out, errors = process.communicate(timeout=60)
+                self.assertEqual((process.returncode, out), (0, expected), errors)
+        self.fails("export", "--json", name, "-", says="--json")
+        self.assertFalse((self.home / "-").exists())
+
+        command = f"{binary()} export {name} - | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}"
+        shell = subprocess.run(["bash", "-c", command], env=self.environment(), capture_output=True, text=True)
+        self.assertEqual((shell.returncode, shell.stderr), (128 + signal.SIGPIPE, ""))
+
+    def test_a_file_without_a_name_is_refused(self):
+        self.fails("pull", "--output", "", "python:3.8", says="--output.*empty")
+        self.fails("export", "python:3.8", "", says="FILE.sqsh.*empty")
+
+
+class Lists(TerminalTestCase):
+    def test_tables_fit_the_terminal(self):
+        name = f"{registries.plain().host}/library/busybox:1"
+        self.pull(name)
+        layout = self.home / "a-directory-with-a-rather-long-name/layout"
+        shutil.copytree(fixtures() / "layouts/busybox", layout)
+        self.pull(f"oci:{layout}:1")
+        terminal = self.terminal(70)
+        for command, end in (("images", "MB"), ("config", None)):
+            terminal.run(f"clear; mlctr {command}; echo done")
+            screen = terminal.wait_for("^done\nprompt>$")
+            lines = screen[: screen.index("done")]
+            self.assertEqual(len(lines), len(self.mlctr(command)[0].splitlines()), "it wraps")
+            if end:
+                self.assertTrue(all(line.endswith(end) for line in lines[1:]), lines)
+        self.assertIn(f"oci:{layout}:1", self.mlctr("images")[0], "whole off a terminal")
+
+    def test_an_image_is_not_for_a_terminal(self):
+        name = f"{registries.plain().host}/library/busybox:1"
+        self.pull(name)
+        terminal = self.terminal(120)
+        for command in (f"export {name} -", f"pull -o - {name}"):
+            terminal.run(f"clear; mlctr {command}")
+            terminal.wait_for("cannot write an image to a terminal\nhint: .*ssh HOST")
+
+
 class Login(TerminalTestCase):
+    def test_a_registry_that_asks_for_no_password_did_not_check_it(self):
+        host = registries.plain().host
+        errors = self.mlctr("login", "-u", "alice", "--password-stdin", host, stdin=PASSWORD + "\n")[1]
+        self.assertRegex(errors, f"stored the password of alice for {host}, unchecked: the registry lets anyone in")
+        self.assertNotIn("logged in", errors)
+
     def test_the_password_is_not_shown(self):
         host = registries.htpasswd().host
         self.configure(host)
@@ -344,6 +399,8 @@ class Completion(TerminalTestCase):
         self.complete(terminal, f"mlctr inspect {name[:7]}", f"mlctr inspect {name}")
         self.complete(terminal, f"mlctr inspect {name[:-2]}", f"mlctr inspect {name}")
         self.complete(terminal, "mlctr completion f", "mlctr completion fish ")
+        self.complete(terminal, "mlctr pull --policy m", "mlctr pull --policy missing ")
+        self.complete(terminal, "mlctr pull --policy=n", "mlctr pull --policy=newer ")
 
     def test_other_shells_can_read_their_scripts(self):
         for shell, check in (("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"]), ("bash", ["bash", "-n"])):

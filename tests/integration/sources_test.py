@@ -54,6 +54,23 @@ class Sources(PullTestCase):
         self.assert_nothing_stored()
 
 
+    def test_a_file_named_without_its_kind_is_told_what_to_type(self):
+        for name in ("busybox.oci.tar", "busybox.docker.tar"):
+            shutil.copy(fixtures() / name, self.home)
+        shutil.copytree(fixtures() / "layouts/busybox", self.home / "layout")
+        (self.home / "directory").mkdir()
+        for typed, meant in (
+            ("busybox.oci.tar", "oci-archive:busybox.oci.tar"), ("./busybox.docker.tar", "docker-archive:./busybox.docker.tar"),
+            ("oci:busybox.docker.tar", "docker-archive:busybox.docker.tar"), ("oci-archive:busybox.docker.tar", "docker-archive:busybox.docker.tar"),
+            ("docker-archive:busybox.oci.tar", "oci-archive:busybox.oci.tar"), ("layout", "oci:layout"), ("docker-archive:layout", "oci:layout"),
+            ("./directory", "oci-layout"), ("oci:directory", "oci-layout"), ("docker-daemon:x:1", "docker save"), ("containers-storage:x", "podman save"),
+        ):  # fmt: skip
+            for command in ("pull", "inspect"):
+                with self.subTest(f"{command} {typed}"):
+                    self.fails(command, typed, says=f"hint: .*{meant}")
+        self.assertFalse(self.store.exists())
+
+
 class SquashfsFiles(PullTestCase):
     def make_squashfs(self, *options):
         tree = self.home / "tree"
@@ -82,6 +99,31 @@ class SquashfsFiles(PullTestCase):
         path.unlink()
         stored = pathlib.Path(self.json("images")[0]["squashfs"])
         self.assertEqual(hashlib.sha256(stored.read_bytes()).hexdigest(), content)
+
+    def test_is_copied_when_asked_after_it_was_recorded(self):
+        path = self.make_squashfs()
+        content = path.read_bytes()
+        self.pull(path)
+        self.pull(path, "--copy")
+        [image] = self.json("images")
+        path.unlink()
+        self.assertEqual(pathlib.Path(image["squashfs"]).read_bytes(), content)
+        self.assertEqual(image["reference"], str(path))
+
+    def test_gc_keeps_what_was_recorded(self):
+        path = self.make_squashfs()
+        self.pull(path)
+        before = self.json("images")
+        self.assertEqual(self.json("gc", "--max-size", "0")["removed"], [])
+        self.assertEqual(self.json("images"), before)
+        self.assertTrue(path.exists())
+
+    def test_needs_no_suffix_where_it_is_there(self):
+        path = self.make_squashfs().rename(self.home / "image")
+        self.pull("image")
+        self.assertTrue(pathlib.Path(self.json("inspect", "image")["squashfs"]).samefile(path))
+        self.mlctr("rmi", "image")
+        self.assertEqual(self.json("images"), [])
 
     def test_every_compressor_of_mksquashfs(self):
         for compressor in ("gzip", "lzo", "xz", "zstd", "lz4"):

@@ -1,4 +1,5 @@
 """The store: full, read-only, someone else's, shared; and what lists and tidies it."""
+import json
 import os
 import pathlib
 import shutil
@@ -125,6 +126,17 @@ class TwoUsers(PullTestCase):
             self.assertEqual(nginx.requests(blob=True), [])
 
 
+    def test_several_extra_stores_from_the_environment(self):
+        shared = [self.home / "shared a", self.home / "b"]
+        for store, name in zip(shared, (BUSYBOX, "edge/semantics:1")):
+            self.store = store
+            self.pull(f"{self.host}/{name}")
+        self.store = self.home / "own"
+        found = json.loads(self.mlctr("images", "--json", env={"MLCTR_EXTRA_STORES": f"{shared[0]}:{shared[1]}"})[0])
+        self.assertEqual({image["store"] for image in found}, set(map(str, shared)))
+        self.assertEqual(self.json("images"), [])
+
+
 class Commands(PullTestCase):
     def setUp(self):
         super().setUp()
@@ -149,8 +161,28 @@ class Commands(PullTestCase):
     def test_by_digest_and_its_start(self):
         self.pull(f"{self.host}/{BUSYBOX}")
         digest = self.json("images")[0]["digest"]
-        for name in (digest, digest.removeprefix("sha256:")[:12]):
-            self.assertEqual(self.json("inspect", name)["digest"], digest)
+        self.pull(f"{self.host}/private/team/busybox:1")
+        names = [f"{self.host}/{BUSYBOX}", f"{self.host}/private/team/busybox:1"]
+        for name in (digest, digest[:19], digest.removeprefix("sha256:")[:4]):
+            image = self.json("inspect", name)
+            self.assertEqual((image["digest"], sorted(image["references"])), (digest, names))
+            self.assertGreater(self.export(name).stat().st_size, 100_000)
+        self.assertEqual(self.json("inspect", names[0])["reference"], names[0])
+        self.fails("inspect", digest[:10], says=["too short", "4 digits"])
+        self.fails("rmi", digest[:12], says=names)
+        self.mlctr("rmi", names[0])
+        self.assertTrue(self.json("rmi", digest[:12])[0]["image_removed"])
+        self.assertEqual(self.json("images"), [])
+
+    def test_the_start_of_several_digests_lists_them(self):
+        for name in (BUSYBOX, "edge/semantics:1"):
+            self.pull(f"{self.host}/{name}")
+        images = self.store / "images/sha256"
+        digests = ["abcd" + digit * 60 for digit in "12"]
+        for directory, digest in zip(sorted(images.iterdir()), digests):
+            directory.rename(images / digest)
+        for name in ("abcd", "sha256:abcd"):
+            self.fails("inspect", name, says=["2 images begin with 'abcd'", "abcd11111111", "abcd22222222"])
 
     def test_no_such_image(self):
         for command in (["inspect"], ["rmi"]):
@@ -205,6 +237,16 @@ class Commands(PullTestCase):
             self.pull(name, "--policy", "newer")
             self.assertGreater(len(nginx.requests()), asked)
 
+    def test_an_image_for_another_platform_is_as_good_as_missing(self):
+        with registries.nginx() as nginx:
+            self.configure(nginx.host["front"])
+            name = f"{nginx.host['front']}/edge/platforms:1"
+            for arch, asks in ((["--arch", "arm64"], True), ([], True), ([], False), (["--arch", "arm64"], True)):
+                asked = len(nginx.requests())
+                self.pull(name, "--policy", "missing", *arch)
+                self.assertEqual(len(nginx.requests()) > asked, asks, arch)
+                self.assertIn("arm64" if arch else "amd64", self.json("inspect", name)["platform"])
+
     def test_missing_policy_works_offline(self):
         with registries.DockerRegistry(fixtures() / "registry", tls=None) as registry:
             name = f"{registry.host}/{BUSYBOX}"
@@ -226,6 +268,17 @@ class Commands(PullTestCase):
         for arguments in (["pull"], ["pull", "--nonsense", "x"], ["nonsense"], ["pull", "x", "--policy", "perhaps"], ["gc", "--max-size", "much"]):
             with self.subTest(arguments):
                 self.fails(*arguments, says="", hint=False)
+
+    def test_no_home_to_keep_a_store_in(self):
+        nowhere = {"MLCTR_STORE": None, "XDG_DATA_HOME": None, "HOME": "/dev/null"}
+        for command in (["images"], ["du"], ["gc"], ["inspect", "x"], ["pull", f"{self.host}/{BUSYBOX}"]):
+            with self.subTest(command):
+                self.fails(*command, env=nowhere, says=["not a directory", "MLCTR_STORE"])
+
+    def test_settings_that_make_no_sense_are_refused_with_their_place(self):
+        self.fails("images", env={"MLCTR_PULL_PARALLEL_DOWNLOADS": "0"}, says="MLCTR_PULL_PARALLEL_DOWNLOADS=0.*from 1 to 64", hint=False)
+        self.write("config/mlctr/mlctr.toml", "[pull]\nmax_layer_bytes = 0\n", 0o644)
+        self.fails("images", says=r"mlctr.toml:2.*1 or more", hint=False)
 
     def test_settings_are_explained(self):
         out, _ = self.mlctr("config", env={"MLCTR_PULL_THREADS": "3"})
