@@ -60,8 +60,12 @@ RemovedImage remove_image(const Configuration& configuration, std::string_view t
   result.remaining_references = names_of(store, target.manifest_digest);
   if (!result.remaining_references.empty()) {
     result.image = RemovedImage::Image::kept;
-  } else if (const auto image = store.find_image(target.manifest_digest)) {
-    const std::uint64_t bytes = allocated_bytes_below(image->squashfs.parent_path());
+    return result;
+  }
+  // Broken ones too (the file that was recorded is away), which find_image() does not take for images.
+  for (const StoredImage& image : store.images()) {
+    if (image.manifest_digest != target.manifest_digest) continue;
+    const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
     if (store.remove_image(target.manifest_digest)) result.freed_bytes = bytes;
   }
   return result;

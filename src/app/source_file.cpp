@@ -159,7 +159,8 @@ SourceFile look_at(const std::filesystem::path& path) {
   try {
     const std::filesystem::file_status status = std::filesystem::status(path);
     if (!std::filesystem::exists(status)) return SourceFile::missing;
-    if (!std::filesystem::is_directory(status)) return kind_of_file(path);
+    if (std::filesystem::is_regular_file(status)) return kind_of_file(path);
+    if (!std::filesystem::is_directory(status)) return SourceFile::unreadable;  // opening a device does something
     return std::filesystem::exists(path / "oci-layout") ? SourceFile::oci_layout : SourceFile::directory;
   } catch (const std::exception&) {
     return SourceFile::unreadable;
