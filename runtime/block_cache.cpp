@@ -1,14 +1,30 @@
 #include "runtime/block_cache.hpp"
 
-#include <exception>
-#include <utility>
+#include <algorithm>
 
 namespace mlctr::runtime {
 
+SpareBuffers::Buffer SpareBuffers::take(std::size_t size_bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto fitting = std::ranges::find_if(
+        spares_, [&](const auto& spare) { return spare.first != nullptr && spare.second == size_bytes; });
+    if (fitting != spares_.end()) return std::move(fitting->first);
+  }
+  return std::make_unique_for_overwrite<std::byte[]>(size_bytes);
+}
+
+void SpareBuffers::give(Buffer buffer, std::size_t size_bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto room = std::ranges::find_if(spares_, [](const auto& spare) { return spare.first == nullptr; });
+  if (room != spares_.end()) *room = {std::move(buffer), size_bytes};
+}
+
 struct BlockCache::Entry {
   BlockKey key;
-  Block block;                 // null while it is being loaded
-  std::exception_ptr failure;  // of the one attempt this entry stands for
+  Block block = nullptr;                 // while it is being loaded
+  std::exception_ptr failure = nullptr;  // of the one attempt this entry stands for
+  unsigned waiting = 0;
 };
 
 BlockCache::Block BlockCache::get(const BlockKey& key, const Load& load) {
@@ -17,42 +33,54 @@ BlockCache::Block BlockCache::get(const BlockKey& key, const Load& load) {
     entries_.splice(entries_.begin(), entries_, place->second);
     return wait_for(lock, std::shared_ptr(entries_.front()));
   }
-  const auto entry = std::make_shared<Entry>(Entry{.key = key, .block = nullptr, .failure = nullptr});
+  const auto entry = std::make_shared<Entry>(Entry{.key = key});
   entries_.push_front(entry);
-  const auto here = entries_.begin();
   try {
-    places_.emplace(key, here);
+    places_.emplace(key, entries_.begin());
   } catch (...) {
-    entries_.erase(here);
+    entries_.pop_front();
     throw;
   }
   lock.unlock();
-  Block block;
-  std::exception_ptr failure;
   try {
-    block = std::make_shared<const DataBlock>(load());
+    const Block block = fill(key, load);
+    lock.lock();
+    keep(*entry, block);
+    return block;
   } catch (...) {
-    failure = std::current_exception();
+    lock.lock();
+    forget(*entry, std::current_exception());
+    throw;
   }
-  lock.lock();
-  if (failure) {
-    entry->failure = failure;
-    places_.erase(key);
-    entries_.erase(here);
-  } else {
-    entry->block = block;
-    held_bytes_ += key.capacity_bytes;
-    evict();
-  }
-  loaded_.notify_all();
-  if (failure) std::rethrow_exception(failure);
-  return block;
 }
 
 BlockCache::Block BlockCache::wait_for(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Entry>& entry) {
+  ++entry->waiting;
   loaded_.wait(lock, [&] { return entry->block || entry->failure; });
+  --entry->waiting;
   if (entry->failure) std::rethrow_exception(entry->failure);
   return entry->block;
+}
+
+BlockCache::Block BlockCache::fill(const BlockKey& key, const Load& load) const {
+  const auto block = std::make_shared<DataBlock>(spares_, key.capacity_bytes);
+  block->set_size(load(block->room()));
+  return block;
+}
+
+void BlockCache::keep(Entry& entry, const Block& block) {
+  entry.block = block;
+  held_bytes_ += entry.key.capacity_bytes;
+  if (entry.waiting > 0) loaded_.notify_all();
+  evict();
+}
+
+void BlockCache::forget(Entry& entry, std::exception_ptr failure) {
+  entry.failure = std::move(failure);
+  if (entry.waiting > 0) loaded_.notify_all();
+  const auto place = places_.find(entry.key);
+  entries_.erase(place->second);
+  places_.erase(place);
 }
 
 bool BlockCache::has(const BlockKey& key) const {
@@ -63,9 +91,10 @@ bool BlockCache::has(const BlockKey& key) const {
 void BlockCache::evict() {
   for (auto oldest = entries_.end(); held_bytes_ > max_bytes_ && oldest != entries_.begin();) {
     --oldest;
-    if (!(*oldest)->block) continue;  // whoever loads it will count it
-    held_bytes_ -= (*oldest)->key.capacity_bytes;
-    places_.erase((*oldest)->key);
+    Entry& entry = **oldest;
+    if (!entry.block) continue;  // whoever loads it will count it
+    held_bytes_ -= entry.key.capacity_bytes;
+    places_.erase(entry.key);
     oldest = entries_.erase(oldest);
   }
 }

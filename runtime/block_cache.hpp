@@ -1,40 +1,63 @@
 // Uncompressed data and fragment blocks, shared by all who read. Thread-safe.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <unordered_map>
+#include <utility>
 
 namespace mlctr::runtime {
 
-/// Immutable once it is in the cache.
-class DataBlock {
+/// The last few buffers that were given back. Without it malloc returns a large buffer's pages to the kernel, and a
+/// file that is read in order faults them all in again for each block: a tenth of the time.
+class SpareBuffers {
  public:
-  /// `size_bytes` that are not set to anything yet.
-  explicit DataBlock(std::size_t size_bytes)
-      : bytes_(std::make_unique_for_overwrite<std::byte[]>(size_bytes)), size_bytes_(size_bytes) {}
+  using Buffer = std::unique_ptr<std::byte[]>;
 
-  std::span<std::byte> bytes() noexcept { return {bytes_.get(), size_bytes_}; }
-  std::span<const std::byte> bytes() const noexcept { return {bytes_.get(), size_bytes_}; }
-  /// A fragment block's content is known to be shorter only once it is there.
-  void shrink(std::size_t size_bytes) noexcept { size_bytes_ = size_bytes; }
+  /// Its bytes are not set to anything.
+  Buffer take(std::size_t size_bytes);
+  void give(Buffer buffer, std::size_t size_bytes) noexcept;
 
  private:
-  std::unique_ptr<std::byte[]> bytes_;
-  std::size_t size_bytes_;
+  static constexpr std::size_t k_spares = 4;
+
+  std::mutex mutex_;
+  std::array<std::pair<Buffer, std::size_t>, k_spares> spares_;
+};
+
+/// The content of a block, as long as anybody needs it.
+class DataBlock {
+ public:
+  DataBlock(std::shared_ptr<SpareBuffers> spares, std::size_t capacity_bytes)
+      : spares_(std::move(spares)), buffer_(spares_->take(capacity_bytes)), capacity_bytes_(capacity_bytes) {}
+  DataBlock(const DataBlock&) = delete;
+  DataBlock& operator=(const DataBlock&) = delete;
+  ~DataBlock() { spares_->give(std::move(buffer_), capacity_bytes_); }
+
+  std::span<std::byte> room() noexcept { return {buffer_.get(), capacity_bytes_}; }
+  void set_size(std::size_t size_bytes) noexcept { size_bytes_ = size_bytes; }
+  std::span<const std::byte> bytes() const noexcept { return {buffer_.get(), size_bytes_}; }
+
+ private:
+  std::shared_ptr<SpareBuffers> spares_;
+  SpareBuffers::Buffer buffer_;
+  std::size_t capacity_bytes_;
+  std::size_t size_bytes_ = 0;
 };
 
 /// What is stored where: an image may claim the same bytes as two different blocks.
 struct BlockKey {
   std::uint64_t start = 0;
   std::uint32_t word = 0;
-  std::uint32_t capacity_bytes = 0;
+  std::uint32_t capacity_bytes = 0;  ///< how much it can be at most, uncompressed
 
   bool operator==(const BlockKey&) const = default;
 };
@@ -47,7 +70,8 @@ struct BlockKeyHash {
 class BlockCache {
  public:
   using Block = std::shared_ptr<const DataBlock>;
-  using Load = std::function<DataBlock()>;
+  /// Fills the block, of capacity_bytes, and says how many bytes it has.
+  using Load = std::function<std::size_t(std::span<std::byte> into)>;
 
   explicit BlockCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
@@ -63,6 +87,9 @@ class BlockCache {
   using Entries = std::list<std::shared_ptr<Entry>>;  // front: used last
 
   Block wait_for(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Entry>& entry);
+  Block fill(const BlockKey& key, const Load& load) const;
+  void keep(Entry& entry, const Block& block);
+  void forget(Entry& entry, std::exception_ptr failure);
   void evict();
 
   mutable std::mutex mutex_;
@@ -71,6 +98,7 @@ class BlockCache {
   std::size_t held_bytes_ = 0;
   Entries entries_;
   std::unordered_map<BlockKey, Entries::iterator, BlockKeyHash> places_;
+  std::shared_ptr<SpareBuffers> spares_ = std::make_shared<SpareBuffers>();
 };
 
 }  // namespace mlctr::runtime

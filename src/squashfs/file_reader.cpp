@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <memory>
 
 #include "base/error.hpp"
 #include "squashfs/reader.hpp"
@@ -7,8 +6,10 @@
 namespace mlctr::squashfs {
 
 std::size_t Reader::decompress(std::uint64_t start, std::size_t stored_bytes, std::span<std::byte> into) const {
-  const auto room = std::make_unique_for_overwrite<std::byte[]>(stored_bytes);
-  const std::span stored(room.get(), stored_bytes);
+  // Kept for the thread's next block: malloc would give these pages back and fetch them again.
+  thread_local Bytes room;
+  if (room.size() < stored_bytes) room.resize(stored_bytes);
+  const std::span stored = std::span(room).first(stored_bytes);
   image_.read(start, stored);
   try {
     return decompressor_.decompress(stored, into);
