@@ -91,6 +91,9 @@ class Lister {
   void add_unreferenced(const Store& store) {
     for (const StoredImage& image : store.images()) {
       if (seen_images_.contains(image.manifest_digest)) continue;
+      const std::optional<RecordedFile> recorded = store.recorded_file(image.manifest_digest);
+      // Nobody knows it by a name and its file is another one by now: only gc cares.
+      if (recorded && recorded->state != RecordedFile::State::unchanged) continue;
       if (!store.find_image(image.manifest_digest)) {
         listing_.broken.push_back({image.squashfs.parent_path(), "some of its files are missing"});
       } else {

@@ -29,8 +29,10 @@ std::string name_of(const Store& store, const StoredImage& image, const std::str
   return name;
 }
 
-std::string problem_of(const RecordedFile& file) {
+// `known_path` is one that the reader of the line sees already.
+std::string problem_of(const RecordedFile& file, std::string_view known_path) {
   const char* problem = file.state == State::away ? "is not there (deleted, or not mounted here)" : "has changed since";
+  if (file.path == known_path) return fmt::format("the recorded file {}", problem);
   return fmt::format("the recorded file {} {}", printable(file.path.string(), 4096), problem);
 }
 
@@ -43,7 +45,7 @@ std::string what_to_type(std::string_view name) {
 std::string describe_lost_recording(const Store& store, const Digest& manifest_digest, std::string_view name) {
   const std::optional<RecordedFile> file = store.recorded_file(manifest_digest);
   if (!file || file->state == State::unchanged) return {};
-  return fmt::format("{}; {}", problem_of(*file), what_to_type(name));
+  return fmt::format("{}; {}", problem_of(*file, name), what_to_type(name));
 }
 
 void refuse_lost_recording(const Configuration& configuration, std::string_view text, RecordedFile::State state) {
@@ -55,7 +57,7 @@ void refuse_lost_recording(const Configuration& configuration, std::string_view 
       if (!file || file->state != state) continue;
       const std::string name = name_of(store, image, path);
       if (name != path && !is_meant(image, text)) continue;
-      throw Error(problem_of(*file), what_to_type(name.empty() ? file->path.string() : name));
+      throw Error(problem_of(*file, ""), what_to_type(name.empty() ? file->path.string() : name));
     }
   }
 }

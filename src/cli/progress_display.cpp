@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/printable.hpp"
+#include "base/thread.hpp"
 #include "cli/live_screen.hpp"
 #include "cli/progress_frame.hpp"
 #include "cli/progress_line.hpp"
@@ -116,7 +117,7 @@ std::unique_ptr<ProgressDisplay::View> ProgressDisplay::make_view(const DisplayO
 
 ProgressDisplay::ProgressDisplay(ProgressBoard& board, DisplayOptions options)
     : board_(board), options_(std::move(options)), view_(make_view(options_)) {
-  if (view_) thread_ = std::thread([this] { run(); });
+  if (view_) thread_ = start_thread("show the progress", [this] { run(); });
 }
 
 ProgressDisplay::~ProgressDisplay() {

@@ -48,7 +48,7 @@ class ProgressDisplay {
   std::mutex mutex_;
   std::condition_variable ended_;
   bool is_ended_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace mlctr::cli

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/fd.hpp"
+#include "base/thread.hpp"
 #include "cli/terminal.hpp"
 
 namespace mlctr::cli {
@@ -64,7 +65,7 @@ class SignalWatch {
         signals_(::signalfd(-1, &set_, SFD_CLOEXEC)),
         ending_(::eventfd(0, EFD_CLOEXEC)) {
     if (!signals_ || !ending_) throw SysError("cannot watch for signals");
-    thread_ = std::thread([this] { watch(); });
+    thread_ = start_thread("watch for signals", [this] { watch(); });
   }
   ~SignalWatch() {
     ::eventfd_write(ending_.get(), 1);
@@ -105,7 +106,7 @@ class SignalWatch {
   Fd signals_, ending_;
   std::stop_source stop_;
   std::atomic<int> received_{0};
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace

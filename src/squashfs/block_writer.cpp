@@ -20,6 +20,7 @@ std::size_t buffers_for(unsigned threads) {
 BlockWriter::BlockWriter(int output, std::uint64_t start, CompressorPool& pool, std::stop_token stop)
     : output_(output), pool_(pool), stop_(std::move(stop)), max_buffers_(buffers_for(pool.threads())) {
   written_.end = start;
+  spare_.reserve(max_buffers_);  // the pool's threads give buffers back, and have nobody to tell of a bad_alloc
 }
 
 BlockWriter::~BlockWriter() {

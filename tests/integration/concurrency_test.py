@@ -105,6 +105,25 @@ class Interrupted(PullTestCase):
     def test_sigkill_then_resume(self):
         self.assert_resumes(signal.SIGKILL)
 
+    def test_a_second_signal_while_stopping(self):
+        """Slurm sends SIGTERM again and again; both arrive here before the first is dealt with."""
+        with registries.nginx(slow_rate="8m") as nginx:
+            host = nginx.host["slow"]
+            self.configure(host)
+            process = self.start("pull", f"{host}/{PYTHON}")
+            wait_until(lambda: sum(p.stat().st_size for p in self.store.rglob("*") if p.is_file()) > 8 << 20)
+            for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+                process.send_signal(number)
+            began = time.monotonic()
+            process.communicate(timeout=20)
+            self.assertLess(time.monotonic() - began, 3, "it did not stop at once")
+            # 128 + n where it could not wait for its own end, else dead of the first one it saw.
+            self.assertIn(process.returncode, (130, 143, -signal.SIGINT, -signal.SIGTERM))
+            self.assert_nothing_stored()
+            self.pull(f"{host}/{PYTHON}")
+        self.assert_undisturbed("python")
+        self.assert_no_litter()
+
     def test_resume_where_the_server_ignores_range(self):
         with registries.nginx(slow_rate="20m") as nginx:
             host = nginx.host["no_range"]

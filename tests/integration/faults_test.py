@@ -2,6 +2,7 @@
 import json
 import pathlib
 import random
+import resource
 import shutil
 import subprocess
 import time
@@ -16,6 +17,16 @@ from tar_writer import TarWriter
 FAULTY = pathlib.Path(__file__).resolve().parent.parent / "servers/faulty_registry.py"
 NAME = "library/python"
 BLOBS = "/blobs/"
+
+
+def limited_to(what, amount):
+    """To run in the child, before the program."""
+
+    def limit():
+        die_with_parent()
+        resource.setrlimit(what, (amount, amount))
+
+    return limit
 
 
 class FaultyRegistry:
@@ -121,6 +132,50 @@ class Faults(PullTestCase):
         registry.control("clear", {})
         self.assert_pulls()
 
+    def test_a_mirror_with_wrong_blobs_costs_one_line(self):
+        for fault in ({"fault": "wrong", "at": 1000}, {"fault": "oversized", "bytes": 1000}, {"fault": "short", "bytes": 1000},
+                      {"fault": "oversized", "bytes": 1000, "declared": True}):
+            with self.subTest(fault), FaultyRegistry() as mirror:
+                registry = self.registry()
+                self.configure(registry.host, mirrors=[f"http://{mirror.host}"])
+                mirror.control("fault", {**fault, "path": BLOBS, "times": -1})
+                errors = self.assert_pulls()
+                lines = [line for line in errors.splitlines() if "not asked again" in line]
+                self.assertEqual(len(lines), 1, errors)
+                self.assertIn(f"mirror {mirror.host}", lines[0])
+
+    def test_a_mirror_whose_layers_alone_are_wrong(self):
+        """Config and manifest are checked before they are used, layers only when their last byte is there."""
+        with FaultyRegistry() as mirror:
+            registry = self.registry()
+            self.configure(registry.host, mirrors=[f"http://{mirror.host}"])
+            mirror.fault("wrong", path=BLOBS, at=1000, times=-1, skip=1)  # the config comes first
+            errors = self.assert_pulls()
+            self.assertEqual(errors.count(f"mirror {mirror.host} is not asked again"), 1, errors)
+            self.assertRegex(errors, "sha256:[0-9a-f]{64} is corrupt: its content has the digest sha256:[0-9a-f]{64}")
+            self.assertTrue([entry for entry in registry.log() if BLOBS in entry["path"]])
+
+    def test_mirror_and_registry_both_wrong(self):
+        with FaultyRegistry() as mirror:
+            registry = self.registry()
+            self.configure(registry.host, mirrors=[f"http://{mirror.host}"])
+            for server in (mirror, registry):
+                server.fault("wrong", path=BLOBS, at=1000, times=-1, skip=1 if server is mirror else 0)
+            self.fails("pull", self.name, says=["sha256:[0-9a-f]{64} is corrupt.*sha256:[0-9a-f]{64}"], hint=False)
+            self.assert_nothing_stored()
+            self.assert_no_litter()
+
+    def test_what_a_wrong_mirror_left_in_a_cut_pull(self):
+        """The next pull resumes it, finds it wrong, and gets all of it from the first byte."""
+        with FaultyRegistry() as mirror:
+            registry = self.registry()
+            self.configure(registry.host, mirrors=[f"http://{mirror.host}"])
+            mirror.fault("wrong", path=BLOBS, at=1000, times=-1, skip=1)
+            registry.fault("status", path=BLOBS, status=404, times=-1)
+            self.mlctr("pull", self.name, status=125)
+            registry.control("clear", {})
+            self.assert_pulls()
+
     def test_oversized_and_short_blobs(self):
         for fault in ({"fault": "oversized", "bytes": 1000}, {"fault": "oversized", "bytes": 1000, "declared": True}, {"fault": "short", "bytes": 1000}):
             with self.subTest(fault):
@@ -208,6 +263,42 @@ class Faults(PullTestCase):
         process.send_signal(2)
         process.communicate(timeout=20)
         self.assertLess(time.monotonic() - began, 2)
+
+
+class LowLimits(PullTestCase):
+    """What login nodes do to a session with ulimit."""
+
+    def setUp(self):
+        super().setUp()
+        self.layout = f"oci:{fixtures()}/layouts/python:1"
+
+    def test_address_space(self):
+        ends = set()
+        for mebibytes in (*range(40, 160, 8), 200, 300, 500, 4000):
+            with self.subTest(f"ulimit -v {mebibytes << 10}"):
+                shutil.rmtree(self.store, ignore_errors=True)
+                limit = limited_to(resource.RLIMIT_AS, mebibytes << 20)
+                process = self.start("pull", "--quiet", self.layout, env={"MLCTR_PULL_THREADS": 4}, preexec_fn=limit)
+                _, errors = process.communicate(timeout=harness.COMMAND_SECONDS)
+                ends.add(process.returncode)
+                if process.returncode == 127:
+                    continue  # not even the program's libraries fit
+                if process.returncode == 1:
+                    self.assertIn("Fatal Internal Error in libarchive", errors)  # it ends the program by itself then
+                    continue
+                self.assertIn(process.returncode, (0, harness.EXIT_OWN_FAILURE), errors)
+                if process.returncode != 0:
+                    self.assertRegex(errors, "cannot start a thread to|out of memory|[Cc]annot allocate memory")
+                    self.assertIn("hint:", errors)
+                    self.assert_nothing_stored()
+        self.assertLessEqual({0, harness.EXIT_OWN_FAILURE}, ends, "the sweep must meet both ends")
+
+    def test_file_size(self):
+        self.fails("pull", self.layout, says=["File too large", "ulimit -f"], preexec_fn=limited_to(resource.RLIMIT_FSIZE, 1 << 20))
+        self.assert_nothing_stored()
+        self.assert_no_litter()
+        self.pull(self.layout)
+        self.assert_undisturbed("python")
 
 
 class ForeignLayers(PullTestCase):

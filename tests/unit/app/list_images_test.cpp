@@ -93,6 +93,9 @@ TEST_CASE("a recorded file that is away or has changed is one line, with what to
   CHECK(contains(refused(file.string()).message, "has changed since"));
   std::filesystem::remove(file);
   CHECK(contains(only_line(), "is not there"));
+  fixture.store().remove_reference(file.string());
+  CHECK(list_images(fixture.configuration()).broken.empty());  // gc takes it
+  fixture.store().set_reference({file.string(), k_a, 1});
   for (const std::string& text : {file.string(), k_a.to_string(), k_a.hex().substr(0, 12)}) {
     CAPTURE(text);
     CHECK(contains(refused(text).message, "the recorded file " + file.string() + " is not there"));

@@ -55,6 +55,19 @@ TEST_CASE("a name whose image is gone can be removed; what is not there can't") 
   }
 }
 
+TEST_CASE("a recorded .sqsh that is away is forgotten by its path, and nothing of it stays") {
+  StoreFixture fixture;
+  const std::filesystem::path file = fixture.directory().write("mine.sqsh", "mine");
+  NewImage image = fixture.store().new_image(k_a);
+  image.record_existing(file);
+  image.commit("{}", "{}");
+  fixture.store().set_reference({file.string(), k_a, 1});
+  std::filesystem::remove(file);
+  const RemovedImage removed = remove_image(fixture.configuration(), file.string(), {});
+  CHECK(removed.removed_references == std::vector{file.string()});
+  CHECK(fixture.store().images().empty());
+}
+
 TEST_CASE("a recorded .sqsh is forgotten, not deleted") {
   StoreFixture fixture;
   const std::filesystem::path file = fixture.directory().write("mine.sqsh", "mine");
