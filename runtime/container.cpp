@@ -97,7 +97,7 @@ void bring_up_loopback() {
 }
 
 Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
-  enter_new_namespaces(spec.identity, CLONE_NEWNS | spec.own_namespaces);
+  if (::unshare(CLONE_NEWNS | spec.own_namespaces) != 0) throw SysError("cannot make the container's namespaces");
   receive_mount_events_only();
   if ((spec.own_namespaces & CLONE_NEWNET) != 0) bring_up_loopback();
 
@@ -118,6 +118,7 @@ Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
   apply_mounts(open_mounts(user_entries(rootfs, spec.host, spec.identity), {}), rootfs, files.get());
   if (spec.access == RootfsAccess::read_only) add_attributes(overlay, MOUNT_ATTR_RDONLY);
   change_root(rootfs);
+  server.open_door();
   return upper;
 }
 

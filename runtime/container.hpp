@@ -1,4 +1,4 @@
-// Builds a container around the calling process: its own user and mount namespace, the rootfs (an overlay of a writable
+// Builds a container around the calling process: its own mount namespace, the rootfs (an overlay of a writable
 // directory over the image), the plan's mounts, and the root changed to it (DESIGN decision 5).
 #pragma once
 
@@ -36,7 +36,7 @@ struct ContainerSpec {
       scratch;  ///< an empty directory of the user's; covered by a tmpfs, in the container's view alone
 };
 
-/// Call it in a single-threaded process. Returns inside; images[0] of `server` is the rootfs's, the others are the
+/// Call it in a single-threaded process that has entered its user namespace. Returns inside; images[0] of `server` is the rootfs's, the others are the
 /// squashfs files of spec.mounts. The result is the upper directory, still open for who wants to see what changed.
 /// Throws Error; the process is good for nothing but to say so then.
 Fd build_container(const ContainerSpec& spec, const ContainerServer& server);

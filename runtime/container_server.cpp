@@ -25,6 +25,8 @@
 namespace mlctr::runtime {
 namespace {
 
+constexpr std::string_view k_door_is_open = "open";
+
 // Descriptors of mlctr's own are all close-on-exec; what is not was inherited (a shell's pipe), and whoever waits for
 // its end must not wait for the server's.
 void close_inherited_descriptors() {
@@ -63,7 +65,7 @@ class Server {
       std::array<pollfd, 3> wanted{
           {{control_.get(), POLLIN, 0}, {session_ended_.get(), POLLIN, 0}, {setup_.socket.fd(), POLLIN, 0}}};
       if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
-      if (wanted[0].revents != 0) take_mount();
+      if (wanted[0].revents != 0) hear_maker();
       if (wanted[1].revents != 0) count_ended();
       if (wanted[2].revents != 0) answer();
     }
@@ -71,15 +73,26 @@ class Server {
   }
 
  private:
-  void take_mount() {
+  void hear_maker() {
     auto message = receive_message(control_);
-    if (!message) return control_.reset();
+    if (!message) {
+      control_.reset();
+      waiting_.clear();  // whom it never let in: they see the end of their connection
+    } else if (message->text == k_door_is_open) {
+      is_open_ = true;
+      for (const auto& [client, request] : std::exchange(waiting_, {})) try_reply(client, request);
+    } else {
+      serve(std::move(*message));
+    }
+  }
+
+  void serve(Message message) {
     std::size_t number = 0;
-    std::from_chars(message->text.data(), message->text.data() + message->text.size(), number);
-    if (number >= setup_.images.size() || message->fds.size() != 1) return;
-    if (!members_) members_.emplace(message->sender);
+    std::from_chars(message.text.data(), message.text.data() + message.text.size(), number);
+    if (number >= setup_.images.size() || message.fds.size() != 1) return;
+    if (!members_) members_.emplace(message.sender);
     ++sessions_;
-    std::thread([this, number, fuse = std::move(message->fds[0])]() mutable {
+    std::thread([this, number, fuse = std::move(message.fds[0])]() mutable {
       try {
         serve_image(std::move(fuse), *setup_.images[number], setup_.options);
       } catch (const std::exception&) {
@@ -96,15 +109,28 @@ class Server {
   }
 
   void answer() {
-    const Fd client(::accept4(setup_.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    Fd client(::accept4(setup_.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) return;
     const timeval patience{.tv_sec = 1, .tv_usec = 0};  // a client that says nothing must not stop the others
     ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     try {
-      const auto request = receive_message(client);
-      if (request && (request->sender_uid == ::getuid() || request->sender_uid == 0)) reply(client, *request);
+      auto request = receive_message(client);
+      if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return;
+      if (request->text == k_join && !is_open_ && control_) {
+        waiting_.emplace_back(std::move(client), std::move(*request));
+      } else {
+        try_reply(client, *request);
+      }
     } catch (const Error&) {
       // The client went away; its own error is its to tell.
+    }
+  }
+
+  void try_reply(const Fd& client, const Message& request) {
+    try {
+      reply(client, request);
+    } catch (const Error&) {
+      // As above.
     }
   }
 
@@ -112,7 +138,7 @@ class Server {
     nlohmann::json answer = nlohmann::json::parse(setup_.description);
     std::vector<Fd> namespaces;
     answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
-    if (request.text == "join" && members_) {
+    if (request.text == k_join && members_) {
       ContainerMembers::Namespaces found = members_->namespaces();
       answer["namespaces"] = found.names;
       namespaces = std::move(found.fds);
@@ -128,6 +154,8 @@ class Server {
   Fd session_ended_;  // an eventfd: how many sessions ended since it was read
   long sessions_ = 0;
   std::optional<ContainerMembers> members_;
+  bool is_open_ = false;
+  std::vector<std::pair<Fd, Message>> waiting_;  // who asked to join before that
 };
 
 [[noreturn]] void run_server(ServerSetup setup, Fd control) {
@@ -175,6 +203,10 @@ Fd ContainerServer::mount_image(std::size_t number, const Identity& identity) co
                             MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   send_message(socket_, fmt::format("{}", number), {fuse.get()});
   return mount;
+}
+
+void ContainerServer::open_door() const {
+  send_message(socket_, k_door_is_open);
 }
 
 }  // namespace mlctr::runtime

@@ -30,6 +30,9 @@ class ContainerServer {
   /// Mounts images[number] from inside the user namespace of the container, attached nowhere yet.
   Fd mount_image(std::size_t number, const Identity& identity) const;
 
+  /// The container is whole: others may join. Until then they wait.
+  void open_door() const;
+
  private:
   explicit ContainerServer(Fd socket) : socket_(std::move(socket)) {}
   Fd socket_;

@@ -15,6 +15,8 @@
 
 namespace mlctr::runtime {
 
+inline constexpr std::string_view k_describe = "describe", k_join = "join";
+
 /// A listening socket; removed from the directory by remove() alone, as two processes have it for a while.
 class ContainerSocket {
  public:

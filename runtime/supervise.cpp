@@ -51,6 +51,11 @@ std::optional<ProgramEnd> reap(pid_t program) {
 
 }  // namespace
 
+int shell_exit_code(const ProgramEnd& end) {
+  const auto* killed = std::get_if<Killed>(&end);
+  return killed != nullptr ? 128 + killed->signal_number : std::get<Exited>(end).code;
+}
+
 ProgramEnd supervise(const std::function<void()>& child) {
   const BlockedSignals blocked;
   const pid_t program = ::fork();

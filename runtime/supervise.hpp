@@ -16,6 +16,9 @@ struct Killed {
 };
 using ProgramEnd = std::variant<Exited, Killed>;
 
+/// As a shell tells it: 128 + the signal's number.
+int shell_exit_code(const ProgramEnd& end);
+
 /// Forks; `child` runs in the new process and must not return. The parent passes on the signals that were sent to it
 /// alone (those of a terminal the program has got as well), stops and goes on with the program, reaps whatever it
 /// inherits, and returns when the program has ended. Call it in a single-threaded process.

@@ -22,6 +22,7 @@ struct RegistryConfiguration {
 
 struct Configuration {
   std::filesystem::path store;                      ///< store, MLCTR_STORE; empty only where there is no home either
+  std::filesystem::path containers;                 ///< containers; empty: containers/ in the store
   std::vector<std::filesystem::path> extra_stores;  ///< extra_stores: read-only ones
   unsigned parallel_downloads = 4;                  ///< pull.parallel_downloads
   unsigned threads = 0;                             ///< pull.threads; 0: one a processor we may run on

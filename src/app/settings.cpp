@@ -159,6 +159,8 @@ std::span<const Setting<Configuration>> settings() {
   constexpr std::int64_t k_many = 1'000'000'000'000;
   static const std::vector<Setting<Configuration>> table{
       path("store", &C::store, "where images, layers and containers are kept"),
+      path("containers", &C::containers,
+           "where named containers are kept, on a local filesystem (default: containers/ in the store)"),
       path_list("extra_stores", &C::extra_stores, "stores to read from only, an admin's shared one for instance"),
       integer("pull.parallel_downloads", &C::parallel_downloads, 1, 64, "layers that download at a time"),
       integer("pull.threads", &C::threads, 0, 4096, "threads that compress; 0: one a processor we may run on"),

@@ -99,7 +99,7 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
   program->get_formatter()->column_width(28);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add : {add_pull, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
+  for (const auto add : {add_pull, add_run, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
                          add_config, add_completion, add_help, add_version}) {
     add(*program, chosen);
   }
@@ -111,7 +111,7 @@ std::string program_help(const CLI::App& program) {
       "  mlctr pull python:3.8                  an image from Docker Hub or any registry, as one squashfs file\n"
       "  mlctr inspect python:3.8               what is in it, and where it lies\n"
       "  mlctr export python:3.8 python.sqsh    a copy to take anywhere\n";
-  for (const char* group : {k_images_group, k_store_group, k_registry_group, k_mlctr_group}) {
+  for (const char* group : {k_containers_group, k_images_group, k_store_group, k_registry_group, k_mlctr_group}) {
     text += fmt::format("\n{}\n", group);
     for (const CLI::App* command : commands_of(program)) {
       if (command->get_group() != group) continue;

@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 inline constexpr int k_own_failure = 125;  // docker's: never a code that a container's program would give
 
 void add_pull(CLI::App& program, Action& chosen);
+void add_run(CLI::App& program, Action& chosen);
 void add_images(CLI::App& program, Action& chosen);
 void add_inspect(CLI::App& program, Action& chosen);
 void add_export(CLI::App& program, Action& chosen);
@@ -28,6 +29,7 @@ void add_version(CLI::App& program, Action& chosen);
 
 /// Groups of the command list, in its order.
 inline constexpr const char* k_images_group = "Images";
+inline constexpr const char* k_containers_group = "Containers";
 inline constexpr const char* k_store_group = "Store";
 inline constexpr const char* k_registry_group = "Registries";
 inline constexpr const char* k_mlctr_group = "mlctr itself";

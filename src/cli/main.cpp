@@ -13,6 +13,7 @@
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
 #include "cli/terminal.hpp"
+#include "runtime/program.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -45,6 +46,9 @@ int run(int argc, char** argv) {
     die_of_signal(stopped.signal_number());
   } catch (const ReaderGone&) {
     return k_broken_pipe;
+  } catch (const runtime::CommandError& error) {
+    report(error);
+    return error.exit_code();
   } catch (const Error& error) {
     return report(error);
   } catch (const std::bad_alloc&) {

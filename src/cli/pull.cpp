@@ -9,7 +9,7 @@
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
-#include "cli/progress_display.hpp"
+#include "cli/pull_with_progress.hpp"
 #include "cli/signals.hpp"
 
 namespace mlctr::cli {
@@ -66,11 +66,7 @@ std::string last_line(const PullResult& result, const PullOptions& options, std:
 }
 
 PullResult pull_as_asked(const PullOptions& options, const PullRequest& request, std::stop_token stop) {
-  const Configuration configuration = load_configuration();
-  ProgressBoard board;
-  const ProgressDisplay display(board,
-                                {.action = "pull " + printable(options.reference), .verbosity = options.verbosity});
-  PullResult result = pull_image(request, configuration, board, stop);
+  PullResult result = pull_with_progress(request, load_configuration(), options.reference, options.verbosity, stop);
   if (is_piped(options)) print_image(result.squashfs, std::move(stop));
   return result;
 }
@@ -83,7 +79,7 @@ int pull(const PullOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   std::optional<PullResult> result;
   run_stoppable([&](std::stop_token stop) { result = pull_as_asked(options, request, std::move(stop)); },
-                "the next pull goes on from here");
+                k_pull_goes_on);
   if (options.verbosity == Verbosity::normal) {
     say(last_line(*result, options, std::chrono::steady_clock::now() - started));
   } else if (!is_piped(options)) {  // else the image's bytes have standard output

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/ascii.hpp"
@@ -21,10 +22,11 @@ namespace {
 
 constexpr std::size_t k_max_name_bytes = 64;
 constexpr std::uint64_t k_max_record_bytes = 64u << 10;
+constexpr std::time_t k_abandoned_after_s = 3600;  // making one takes milliseconds
 constexpr std::string_view k_new = ".new-", k_removed = ".removed-";
 
 bool is_name_character(char c) {
-  return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
+  return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
 }
 
 std::string to_json(const ContainerRecord& record) {
@@ -109,7 +111,7 @@ class NewDirectory {
 }  // namespace
 
 bool is_container_name(std::string_view name) {
-  return !name.empty() && name.size() <= k_max_name_bytes && is_letter_or_digit(name[0]) &&
+  return !name.empty() && name.size() <= k_max_name_bytes && is_alphanumeric(name[0]) &&
          std::ranges::all_of(name, is_name_character);
 }
 
@@ -181,7 +183,9 @@ bool ContainerStore::remove(std::string_view name) const {
 
 void ContainerStore::remove_leftovers() const {
   for (const std::string& name : list_directory(root_)) {
-    if (name.starts_with(k_removed)) remove_tree(root_ / name);
+    struct stat status {};
+    const bool is_old = ::lstat((root_ / name).c_str(), &status) == 0 && status.st_mtime < ::time(nullptr) - k_abandoned_after_s;
+    if (name.starts_with(k_removed) || (name.starts_with(k_new) && is_old)) remove_tree(root_ / name);
   }
 }
 

@@ -1,0 +1,74 @@
+#include "app/container_program.hpp"
+
+#include <fmt/format.h>
+
+namespace mlctr {
+namespace {
+
+constexpr const char* k_default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+}
+
+bool sees_home(const RunRequest& request, const runtime::Host& host) {
+  return request.base.home == runtime::HomeMount::yes && !host.home.empty();
+}
+
+}  // namespace
+
+std::vector<std::string> container_command(const RunRequest& request, const ImageConfig& config) {
+  std::vector<std::string> words;
+  const bool is_replaced = !request.own_entrypoint.empty();
+  if (is_replaced) {
+    words.push_back(request.own_entrypoint);
+  } else if (request.entrypoint == Entrypoint::image) {
+    append(words, config.entrypoint);
+  }
+  if (!request.command.empty()) {
+    append(words, request.command);
+  } else if (!is_replaced) {
+    append(words, config.command);
+  }
+  if (words.empty()) words.emplace_back("/bin/sh");
+  return words;
+}
+
+runtime::Environment container_environment(const RunRequest& request, const ImageConfig& config,
+                                           const runtime::Host& host) {
+  const bool is_root = request.remap == runtime::Remap::root;
+  runtime::Environment environment;
+  environment.set("PATH", k_default_path, "mlctr");
+  environment.set_entries(config.environment, "image");
+  runtime::add_host_environment(environment, host.environment);
+
+  // Who the program is depends on the container, whatever image and host say.
+  const std::string home = is_root ? "/root" : sees_home(request, host) ? host.home.string() : "/";
+  environment.set("HOME", home, "mlctr");
+  for (const char* name : {"USER", "LOGNAME"}) {
+    if (is_root) environment.set(name, "root", "mlctr");
+  }
+  environment.set("container", "mlctr", "mlctr");  // systemd's convention: programs ask it
+  if (!environment.has("TZ") && !host.zone.empty()) environment.set("TZ", host.zone, "mlctr");
+  // The host's ~/.local holds packages for the host's python.
+  if (sees_home(request, host) && !environment.has("PYTHONNOUSERSITE")) {
+    environment.set("PYTHONNOUSERSITE", "1", "mlctr");
+  }
+  if (is_root) environment.set("APT_CONFIG", k_apt_config_path, "mlctr");
+  environment.set_entries(request.environment, "--env");
+  return environment;
+}
+
+std::vector<std::string> working_directories(const RunRequest& request, const ImageConfig& config,
+                                             const runtime::Host& host) {
+  if (!request.working_directory.empty()) return {request.working_directory};
+  std::vector<std::string> directories;
+  if (!config.working_directory.empty() && config.working_directory != "/") {
+    directories.push_back(config.working_directory);
+  }
+  if (!host.current_directory.empty()) directories.push_back(host.current_directory.string());
+  directories.emplace_back("/");
+  return directories;
+}
+
+}  // namespace mlctr

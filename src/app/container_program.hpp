@@ -1,0 +1,31 @@
+// What runs in a container, and in which environment: docker's rules for ENTRYPOINT, CMD, ENV and WORKDIR, and ours for
+// what the host adds. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/run_container.hpp"
+#include "image/config.hpp"
+#include "runtime/environment.hpp"
+#include "runtime/host.hpp"
+#include "runtime/program.hpp"
+
+namespace mlctr {
+
+/// ENTRYPOINT + (the request's command, else CMD); /bin/sh where all are empty.
+std::vector<std::string> container_command(const RunRequest& request, const ImageConfig& config);
+
+runtime::Environment container_environment(const RunRequest& request, const ImageConfig& config,
+                                           const runtime::Host& host);
+
+/// Where the program may start, the first that exists: what was asked for (then nothing else), the image's WORKDIR, the
+/// directory the user stands in, the root.
+std::vector<std::string> working_directories(const RunRequest& request, const ImageConfig& config,
+                                             const runtime::Host& host);
+
+/// Where apt is told, in a container of mapped root, to leave its sandbox user alone: there is one user only.
+inline constexpr const char* k_apt_config_path = "/run/mlctr/apt.conf";
+inline constexpr const char* k_apt_config = "APT::Sandbox::User \"root\";\n";
+
+}  // namespace mlctr

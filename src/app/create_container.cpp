@@ -1,0 +1,52 @@
+#include "app/create_container.hpp"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+
+namespace mlctr {
+namespace {
+
+std::optional<StoredContainer> try_create(const Configuration& configuration, const BaseImage& image,
+                                          const std::string& name) {
+  const ContainerRecord record{.name = name,
+                               .image = image.reference,
+                               .manifest_digest = image.manifest_digest,
+                               .created_at = std::time(nullptr)};
+  return open_containers(configuration).create(record, image.squashfs, image.config_body);
+}
+
+bool is_from(const ContainerRecord& record, const BaseImage& image) {
+  return image.manifest_digest.empty() ? record.image == image.reference
+                                       : record.manifest_digest == image.manifest_digest;
+}
+
+}  // namespace
+
+StoredContainer create_container(const Configuration& configuration, const BaseImage& image, const std::string& name) {
+  check_container_name(name);
+  if (auto made = try_create(configuration, image, name)) return std::move(*made);
+  throw Error(fmt::format("there is a container {} already", name),
+              fmt::format("`mlctr run {0}` uses it, `mlctr rm {0}` removes it", name));
+}
+
+StoredContainer find_or_create_container(const Configuration& configuration, const BaseImage& image,
+                                         const std::string& name) {
+  check_container_name(name);
+  const ContainerStore containers = open_containers(configuration);
+  auto container = containers.find(name);
+  if (!container) {
+    if (auto made = try_create(configuration, image, name)) return std::move(*made);
+    container = containers.find(name);  // somebody was faster
+  }
+  if (container && is_from(container->record, image)) return std::move(*container);
+  throw Error(fmt::format("the container {} was made from {}, not from {}", name,
+                          printable(container ? container->record.image : "another image", 4096),
+                          printable(image.reference, 4096)),
+              fmt::format("`mlctr run {0}` uses it as it is; `mlctr rm {0}` makes way for a new one", name));
+}
+
+}  // namespace mlctr

@@ -1,0 +1,18 @@
+// The use case `mlctr create`: a name for an image and the changes to come, in milliseconds and without a copy.
+#pragma once
+
+#include <string>
+
+#include "app/configuration.hpp"
+#include "app/run_target.hpp"
+
+namespace mlctr {
+
+/// Throws Error where there is a container of that name already.
+StoredContainer create_container(const Configuration& configuration, const BaseImage& image, const std::string& name);
+
+/// The container of that name, made from `image` if there is none yet. Throws Error where it was made from another image.
+StoredContainer find_or_create_container(const Configuration& configuration, const BaseImage& image,
+                                         const std::string& name);
+
+}  // namespace mlctr

@@ -1,0 +1,57 @@
+// The use case `mlctr run`: an image or a named container becomes a running program, without unpacking anything.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/configuration.hpp"
+#include "app/run_target.hpp"
+#include "runtime/base_container.hpp"
+#include "runtime/container.hpp"
+#include "runtime/environment.hpp"
+#include "runtime/supervise.hpp"
+
+namespace mlctr {
+
+/// image: the image's ENTRYPOINT goes in front of the command, as docker has it. none: not.
+enum class Entrypoint { image, none };
+/// remove: a named container goes when its program ends.
+enum class Lifetime { keep, remove };
+/// tell: once an unnamed container's program ends, say on standard error if it changed files, and how to keep them.
+enum class LostChanges { tell, silent };
+
+struct RunRequest {
+  std::vector<std::string> command{};  ///< empty: the image's CMD, else a shell
+  runtime::Remap remap = runtime::Remap::none;
+  runtime::RootfsAccess access = runtime::RootfsAccess::read_write;
+  std::vector<runtime::Mount> mounts{};
+  std::vector<std::string> environment{};  ///< --env and --env-file, "NAME=VALUE", the last wins
+  std::string working_directory{};         ///< empty: see working_directories()
+  Entrypoint entrypoint = Entrypoint::image;
+  std::string own_entrypoint{};  ///< instead of the image's, whose CMD goes then too
+  runtime::BaseOptions base{};
+  Lifetime lifetime = Lifetime::keep;
+  LostChanges lost_changes = LostChanges::silent;
+};
+
+/// Which container of that name the program ran in is for the caller to have found or made (create_container).
+struct RunSubject {
+  BaseImage image;
+  std::optional<StoredContainer> container{};  ///< absent: unnamed, changes end with it
+};
+
+struct RunResult {
+  runtime::ProgramEnd end;
+  std::size_t lost_changes = 0;  ///< files that an unnamed container's program changed; counted where asked for
+};
+
+/// Becomes the program where it can: mlctr's process is the container's then. Where something is left to do afterwards
+/// (a pid namespace of its own, --rm, telling of lost changes), waits, and says how the program ended. A container that
+/// runs is joined. Throws Error, CommandError.
+RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
+
+/// What `--explain-env` prints: every variable the program would get, and who set it.
+runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request);
+
+}  // namespace mlctr

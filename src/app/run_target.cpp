@@ -1,0 +1,82 @@
+#include "app/run_target.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "app/find_image.hpp"
+#include "app/settings.hpp"
+#include "app/source_file.hpp"
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/file.hpp"
+#include "base/printable.hpp"
+#include "image/config.hpp"
+#include "squashfs/file_content.hpp"
+#include "squashfs/reader.hpp"
+
+namespace mlctr {
+namespace {
+
+BaseImage image_in_file(const std::filesystem::path& path) {
+  const Fd file = open_regular_file(path);
+  const squashfs::Reader image(file.get(), path);
+  const auto absolute = std::filesystem::absolute(path).lexically_normal();
+  return {.reference = absolute.string(),
+          .manifest_digest = {},
+          .squashfs = absolute,
+          .config_body = squashfs::read_small_file(image, "/.mlctr/config.json", k_max_config_bytes).value_or("")};
+}
+
+}  // namespace
+
+ContainerStore open_containers(const Configuration& configuration) {
+  return ContainerStore(configuration.containers.empty() ? configuration.store / "containers" : configuration.containers);
+}
+
+std::optional<BaseImage> find_base_image(const Configuration& configuration, std::string_view text) {
+  if (look_at(text) == SourceFile::squashfs) return image_in_file(text);
+  const auto found = find_image(configuration, text);
+  if (!found) {
+    if (!parse_image_id(text)) check_source(find_source(text));  // says what to type for an archive
+    return std::nullopt;
+  }
+  return BaseImage{.reference = found->record ? found->record->reference : std::string(text),
+                   .manifest_digest = found->image.manifest_digest.to_string(),
+                   .squashfs = found->image.squashfs,
+                   .config_body = read_file(found->image.config, k_max_config_bytes)};
+}
+
+std::optional<RunTarget> find_run_target(const Configuration& configuration, std::string_view text) {
+  if (auto container = open_containers(configuration).find(text)) return std::move(*container);
+  if (auto image = find_base_image(configuration, text)) return std::move(*image);
+  return std::nullopt;
+}
+
+BaseImage base_image_of(const Configuration& configuration, const StoredContainer& container) {
+  const ContainerRecord& record = container.record;
+  BaseImage image{.reference = record.image,
+                  .manifest_digest = record.manifest_digest,
+                  .squashfs = container.squashfs,
+                  .config_body = read_file(container.config, k_max_config_bytes)};
+  if (std::filesystem::exists(image.squashfs)) return image;
+  const auto found = record.manifest_digest.empty() ? std::nullopt : find_image(configuration, record.manifest_digest);
+  if (!found) {
+    throw Error(fmt::format("the image of the container {} is gone: {}", record.name, printable(record.image, 4096)),
+                fmt::format("`mlctr pull {}` brings it back if it has not changed since", printable(record.image, 4096)));
+  }
+  image.squashfs = found->image.squashfs;
+  return image;
+}
+
+StoredContainer require_container(const Configuration& configuration, std::string_view name) {
+  const ContainerStore containers = open_containers(configuration);
+  if (auto container = containers.find(name)) return std::move(*container);
+  std::vector<std::string> names;
+  for (const StoredContainer& other : containers.list().containers) names.push_back(other.record.name);
+  const std::string meant = nearest_name(name, names);
+  throw Error(fmt::format("no such container: {}", printable(name)),
+              meant.empty() ? "`mlctr ps --all` lists those there are; `mlctr create --name NAME IMAGE` makes one"
+                            : fmt::format("did you mean {}?", meant));
+}
+
+}  // namespace mlctr

@@ -1,0 +1,56 @@
+#include "app/runtime_directory.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/error.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr const char* k_choose = "set MLCTR_RUNTIME_DIR to a directory of your own on this node";
+
+std::filesystem::path find_root() {
+  if (const char* chosen = std::getenv("MLCTR_RUNTIME_DIR"); chosen != nullptr && *chosen != '\0') {
+    return std::filesystem::absolute(chosen);
+  }
+  // Of a login that has ended, or another user's (su): as good as not set.
+  if (const char* session = std::getenv("XDG_RUNTIME_DIR"); session != nullptr && *session == '/') {
+    struct stat status {};
+    if (::stat(session, &status) == 0 && status.st_uid == ::geteuid()) return std::filesystem::path(session) / "mlctr";
+  }
+  return fmt::format("/tmp/mlctr-{}", ::geteuid());
+}
+
+void make_private(const std::filesystem::path& directory) {
+  struct stat status {};
+  if ((::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) || ::lstat(directory.c_str(), &status) != 0) {
+    SysError error(fmt::format("cannot make the runtime directory {}", directory.string()));
+    error.add_hint(k_choose);
+    throw error;
+  }
+  // In /tmp anyone may have been there first.
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    throw Error(fmt::format("cannot trust the runtime directory {}: it is not yours alone", directory.string()), k_choose);
+  }
+}
+
+}  // namespace
+
+RuntimeDirectory open_runtime_directory() {
+  const std::filesystem::path root = find_root();
+  for (const auto& directory : {root, root / "sockets", root / "scratch"}) make_private(directory);
+  return {.sockets = root / "sockets", .scratch = root / "scratch", .lock = root / "lock"};
+}
+
+std::string socket_name(const std::filesystem::path& container_root, std::string_view name) {
+  struct stat status {};
+  if (::stat(container_root.c_str(), &status) != 0) throw SysError("cannot look at " + container_root.string());
+  return fmt::format("{:x}-{:x}.{}", status.st_dev, status.st_ino, name);
+}
+
+}  // namespace mlctr

@@ -1,0 +1,132 @@
+// mlctr run
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/create_container.hpp"
+#include "app/run_container.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+#include "cli/pull_with_progress.hpp"
+#include "cli/run_options.hpp"
+#include "cli/signals.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+enum class Explain { nothing, environment };
+
+struct Options {
+  std::shared_ptr<RunOptions> run = std::make_shared<RunOptions>();
+  std::vector<std::string> words;  // what to run, then the command
+  std::string name;
+  std::string pull_policy = "missing";
+  Verbosity verbosity = Verbosity::normal;
+  Explain explain = Explain::nothing;
+};
+
+// An image is pulled where the policy says so; a container or a file is what it is.
+RunTarget find_or_pull(const Configuration& configuration, const Options& options) {
+  const std::string& text = options.words[0];
+  const auto found = find_run_target(configuration, text);
+  const bool is_pulled = found && std::holds_alternative<BaseImage>(*found) &&
+                         !std::get<BaseImage>(*found).manifest_digest.empty();
+  if (found && (options.pull_policy == "missing" || options.pull_policy == "never" || !is_pulled)) return *found;
+  if (options.pull_policy == "never") {
+    throw Error(fmt::format("no image or container {} here", printable(text)),
+                fmt::format("`mlctr pull {}` gets it", printable(text)));
+  }
+  const PullRequest request{.source = parse_image_source(text),
+                            .policy = options.pull_policy == "always" ? PullPolicy::always : PullPolicy::newer};
+  run_stoppable(
+      [&](std::stop_token stop) {
+        pull_with_progress(request, configuration, text, options.verbosity, std::move(stop));
+      },
+      k_pull_goes_on);
+  if (auto pulled = find_run_target(configuration, text)) return *pulled;
+  throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
+}
+
+RunSubject make_subject(const Configuration& configuration, const RunTarget& target, const Options& options) {
+  if (const auto* container = std::get_if<StoredContainer>(&target)) {
+    if (!options.name.empty() && options.name != container->record.name) {
+      throw UsageError(fmt::format("--name {}: {} is a container and has its name", printable(options.name),
+                                   container->record.name),
+                       fmt::format("`mlctr run --name {} {}` makes another of its image", printable(options.name),
+                                   printable(container->record.image)));
+    }
+    return {.image = base_image_of(configuration, *container), .container = *container};
+  }
+  const auto& image = std::get<BaseImage>(target);
+  if (options.name.empty()) return {.image = image, .container = std::nullopt};
+  const StoredContainer container = find_or_create_container(configuration, image, options.name);
+  return {.image = base_image_of(configuration, container), .container = container};
+}
+
+int print_environment(const runtime::Environment& environment) {
+  std::string text;
+  for (const auto& [name, variable] : environment.variables()) {
+    text += fmt::format("{}={}    # {}\n", printable(name), printable(variable.value, 4096), variable.origin);
+  }
+  print(text);
+  return 0;
+}
+
+void tell_of_lost_changes(std::size_t files) {
+  if (files == 0) return;
+  say(fmt::format("{} changed file{} went with this unnamed container; --name NAME keeps them", files,
+                  files == 1 ? "" : "s"));
+}
+
+int run(const Options& options) {
+  if (options.words.empty()) throw UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help");
+  const Configuration configuration = load_configuration();
+  RunRequest request = make_run_request(*options.run);
+  const bool has_dashes = options.words.size() > 1 && options.words[1] == "--";
+  request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
+  if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) request.lost_changes = LostChanges::tell;
+
+  const RunSubject subject = make_subject(configuration, find_or_pull(configuration, options), options);
+  if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request));
+  const RunResult result = run_container(configuration, subject, request);
+  tell_of_lost_changes(result.lost_changes);
+  return end_as(result.end);
+}
+
+}  // namespace
+
+void add_run(CLI::App& program, Action& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("run", "Run a program in an image or a named container");
+  command->group(k_containers_group);
+  command->prefix_command();  // what follows the image is the program's
+  command->add_option("--name,-n", options->name, "Keep what changes under this name; made if it is not there")
+      ->type_name("NAME");
+  add_program_options(*command, options->run);
+  add_container_options(*command, options->run);
+  command->add_flag_callback(
+      "--rm", [options] { options->run->request.lifetime = Lifetime::remove; }, "Remove the named container afterwards");
+  command
+      ->add_option("--pull", options->pull_policy, "When to ask the registry: missing (default), newer, always, never")
+      ->type_name("POLICY")
+      ->check(CLI::IsMember({"missing", "newer", "always", "never"}));
+  command->add_flag_callback(
+      "--explain-env", [options] { options->explain = Explain::environment; },
+      "Print the program's environment and who set what, and run nothing");
+  command->add_flag_callback(
+      "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; }, "No progress of a pull");
+  command->footer(
+      "Examples:\n"
+      "  mlctr run python:3.8 python -V\n"
+      "  mlctr run --remap-root --name py38 python:3.8 pip install numpy\n"
+      "  mlctr run py38 python train.py\n"
+      "Your home, /tmp and the current directory are there; everything else is the image's.\n"
+      "Exit code: the program's; 125 mlctr failed, 126 not executable, 127 not found.\n");
+  command->final_callback([options, command, &chosen] {
+    options->words = command->remaining();
+    chosen = [options] { return run(*options); };
+  });
+}
+
+}  // namespace mlctr::cli

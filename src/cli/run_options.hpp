@@ -1,0 +1,29 @@
+// The options that say how a container is to be: those of run, exec and create.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/run_container.hpp"
+
+namespace mlctr::cli {
+
+struct RunOptions {
+  RunRequest request;
+  std::vector<std::string> mounts, environment, environment_files, unshared;
+};
+
+/// How a program starts: --env, --workdir, --remap-root …
+void add_program_options(CLI::App& command, const std::shared_ptr<RunOptions>& options);
+/// What a container is made of, which can't be changed once it runs: --mount, --unshare, --read-only …
+void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>& options);
+
+/// Reads the --env-file, looks at the mounts' sources. Throws UsageError.
+RunRequest make_run_request(const RunOptions& options);
+
+/// Ends mlctr as the program ended: with its exit code, or of the signal that a user stops programs with.
+int end_as(const runtime::ProgramEnd& end);
+
+}  // namespace mlctr::cli
