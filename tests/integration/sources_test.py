@@ -92,6 +92,39 @@ class SquashfsFiles(PullTestCase):
         self.mlctr("rmi", path)
         self.assertTrue(path.exists(), "the user's own file stays")
 
+    def test_one_that_changed_is_another_image(self):
+        path = self.make_squashfs()
+        self.pull(path)
+        [before] = self.json("images")
+        self.make_squashfs("-b", "4096")
+        out, errors = self.mlctr("images")
+        self.assertEqual(len([line for line in errors.splitlines() if "warning" in line]), 1, errors)
+        self.assertRegex(errors, "has changed since.*mlctr pull")
+        self.fails("export", path, self.home / "out.sqsh", says="has changed since")
+        self.pull(path)
+        [after] = self.json("images")
+        self.assertNotEqual(before["digest"], after["digest"])
+        self.assertEqual(self.mlctr("images")[1], "", "what it was before is of no interest")
+        self.mlctr("gc")
+        self.assertEqual([image["digest"] for image in self.json("du")["images"]], [after["digest"]])
+
+    def test_one_that_is_away(self):
+        path = self.make_squashfs()
+        self.pull(path)
+        hidden = path.rename(self.home / "hidden")
+        errors = self.mlctr("images")[1]
+        self.assertEqual(len([line for line in errors.splitlines() if "warning" in line]), 1, errors)
+        for command in (["inspect", path], ["export", path, self.home / "out.sqsh"]):
+            self.fails(*command, says=["is not there", "mlctr rmi"])
+        for command in ("du", "gc"):
+            self.assertEqual(self.mlctr(command)[1], "")
+        hidden.rename(path)
+        self.assertEqual(len(self.json("images")), 1, "it is back, as it was")
+        path.unlink()
+        self.mlctr("rmi", path)
+        self.assertEqual(self.mlctr("images")[1].count("warning"), 0)
+        self.assertEqual(self.store_files("images"), [])
+
     def test_is_copied_when_asked(self):
         path = self.make_squashfs()
         content = hashlib.sha256(path.read_bytes()).hexdigest()
