@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/printable.hpp"
+#include "registry/late_libcurl.hpp"
 
 namespace mlctr {
 namespace {
@@ -32,7 +33,7 @@ NetworkFailure kind_of(CURL* easy, CURLcode code) {
     case CURLE_OPERATION_TIMEDOUT: {
       // libcurl's own timer runs only until the connection stands: what takes long behind that is the handshake.
       double connected_after = 0;
-      curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME, &connected_after);
+      libcurl().easy_getinfo(easy, CURLINFO_CONNECT_TIME, &connected_after);
       return connected_after > 0 ? NetworkFailure::tls : NetworkFailure::connect;
     }
     default:
@@ -42,12 +43,12 @@ NetworkFailure kind_of(CURL* easy, CURLcode code) {
 
 std::string text_of(CURL* easy, CURLcode code, std::string_view detail) {
   long os_error = 0;
-  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+  libcurl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
   // "Connection refused" says more than curl's "Failed to connect … after 0 ms: Couldn't connect to server".
   if (code == CURLE_COULDNT_CONNECT && os_error != 0) {
     return std::generic_category().message(static_cast<int>(os_error));
   }
-  return printable(detail.empty() ? curl_easy_strerror(code) : detail);
+  return printable(detail.empty() ? libcurl().easy_strerror(code) : detail);
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ ExchangeFailure describe_failure(CURL* easy, CURLcode code, std::string_view det
   ExchangeFailure failure{kind_of(easy, code), text_of(easy, code, detail), false, false};
   if (failure.kind == NetworkFailure::certificate) {
     long verification = 0;
-    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verification);
+    libcurl().easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verification);
     failure.is_date_problem = verification == k_not_yet_valid || verification == k_has_expired;
     failure.is_unknown_ca = std::find(k_unknown_ca.begin(), k_unknown_ca.end(), verification) != k_unknown_ca.end();
   }

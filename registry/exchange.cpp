@@ -1,7 +1,5 @@
 #include "registry/exchange.hpp"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -10,6 +8,7 @@
 
 #include "base/thread.hpp"
 #include "registry/ca_bundle.hpp"
+#include "registry/late_libcurl.hpp"
 #include "registry/transfer.hpp"
 
 namespace mlctr {
@@ -23,13 +22,13 @@ constexpr int k_poll_milliseconds = 250;
 constexpr std::chrono::seconds k_blocked{1};
 
 struct CloseMulti {
-  void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
+  void operator()(CURLM* multi) const noexcept { libcurl().multi_cleanup(multi); }
 };
 
 const char* built_in_ca_file() {
   static std::once_flag initialised;
-  std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  const curl_version_info_data* built = curl_version_info(CURLVERSION_NOW);
+  std::call_once(initialised, [] { libcurl().global_init(CURL_GLOBAL_DEFAULT); });
+  const curl_version_info_data* built = libcurl().version_info(CURLVERSION_NOW);
   return built->age >= CURLVERSION_EIGHTH ? built->cainfo : nullptr;
 }
 
@@ -39,7 +38,7 @@ struct ExchangeEngine::Impl {
   Impl();
   ~Impl();
   void add(Transfer& transfer);
-  void wake() const { curl_multi_wakeup(multi.get()); }
+  void wake() const { libcurl().multi_wakeup(multi.get()); }
   void loop();
   void take_arrivals();
   void perform();
@@ -57,10 +56,10 @@ struct ExchangeEngine::Impl {
   std::jthread thread;
 };
 
-ExchangeEngine::Impl::Impl() : bundle(built_in_ca_file()), multi(curl_multi_init()) {
+ExchangeEngine::Impl::Impl() : bundle(built_in_ca_file()), multi(libcurl().multi_init()) {
   if (multi == nullptr) throw std::bad_alloc();
   // A connection for each layer: on a long way one TCP flow is slower than several, and a break hurts one layer only.
-  curl_multi_setopt(multi.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, 1L);
+  libcurl().multi_setopt(multi.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, 1L);
   const SignalsBlocked blocked;
   thread = start_thread("talk to registries", [this] { loop(); });
 }
@@ -92,10 +91,11 @@ void ExchangeEngine::Impl::loop() {
     perform();
     collect_ended();
     drop_cancelled_and_stalled();
-    curl_multi_poll(multi.get(), nullptr, 0, k_poll_milliseconds, nullptr);
+    libcurl().multi_poll(multi.get(), nullptr, 0, k_poll_milliseconds, nullptr);
   }
 }
 
+// Easy handles belong to one thread at a time (libcurl-thread(3)): others only leave theirs here and wake the loop.
 void ExchangeEngine::Impl::take_arrivals() {
   std::vector<Transfer*> arrived;
   {
@@ -105,7 +105,7 @@ void ExchangeEngine::Impl::take_arrivals() {
   for (Transfer* transfer : arrived) {
     transfer->start_clock();
     active.push_back(transfer);
-    if (curl_multi_add_handle(multi.get(), transfer->easy()) != CURLM_OK) {
+    if (libcurl().multi_add_handle(multi.get(), transfer->easy()) != CURLM_OK) {
       transfer->end(CURLE_FAILED_INIT);
       finish(*transfer);
     }
@@ -115,7 +115,7 @@ void ExchangeEngine::Impl::take_arrivals() {
 void ExchangeEngine::Impl::perform() {
   const Clock::time_point before = Clock::now();
   int running = 0;
-  curl_multi_perform(multi.get(), &running);
+  libcurl().multi_perform(multi.get(), &running);
   const Clock::duration taken = Clock::now() - before;
   if (taken < k_blocked) return;
   for (Transfer* transfer : active) transfer->excuse(taken);
@@ -123,11 +123,11 @@ void ExchangeEngine::Impl::perform() {
 
 void ExchangeEngine::Impl::collect_ended() {
   int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+  while (const CURLMsg* message = libcurl().multi_info_read(multi.get(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;
     void* self = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
+    libcurl().easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
     auto& transfer = *static_cast<Transfer*>(self);
     transfer.end(code);
     finish(transfer);
@@ -136,7 +136,7 @@ void ExchangeEngine::Impl::collect_ended() {
 
 void ExchangeEngine::Impl::drop_cancelled_and_stalled() {
   const Clock::time_point now = Clock::now();
-  for (Transfer* transfer : std::vector<Transfer*>(active)) {
+  for (Transfer* transfer : std::vector<Transfer*>(active)) {  // a copy: finish() takes out of the other
     if (transfer->cancelled) {
       finish(*transfer);
     } else if (transfer->is_stalled(now)) {
@@ -146,8 +146,9 @@ void ExchangeEngine::Impl::drop_cancelled_and_stalled() {
   }
 }
 
+// From the notification on, the transfer belongs to its caller again, who destroys it.
 void ExchangeEngine::Impl::finish(Transfer& transfer) {
-  curl_multi_remove_handle(multi.get(), transfer.easy());
+  libcurl().multi_remove_handle(multi.get(), transfer.easy());
   active.erase(std::find(active.begin(), active.end(), &transfer));
   const std::lock_guard lock(mutex);
   transfer.finished = true;

@@ -5,21 +5,22 @@
 #include <new>
 
 #include "registry/curl_failure.hpp"
+#include "registry/late_libcurl.hpp"
 
 namespace mlctr {
 namespace {
 
 template <class Value>
 void set(CURL* easy, CURLoption option, Value value) {
-  const CURLcode code = curl_easy_setopt(easy, option, value);
+  const CURLcode code = libcurl().easy_setopt(easy, option, value);
   if (code != CURLE_OK)
-    throw Error(fmt::format("libcurl refuses option {}: {}", int{option}, curl_easy_strerror(code)));
+    throw Error(fmt::format("libcurl refuses option {}: {}", int{option}, libcurl().easy_strerror(code)));
 }
 
 }  // namespace
 
 Transfer::Transfer(const Exchange& exchange, AnswerReader& reader, CaBundle& bundle)
-    : exchange_(exchange), reader_(reader), easy_(curl_easy_init()) {
+    : exchange_(exchange), reader_(reader), easy_(libcurl().easy_init()) {
   if (!easy_) throw std::bad_alloc();
   set_request();
   set_headers();
@@ -47,7 +48,7 @@ void Transfer::set_request() {
 void Transfer::set_headers() {
   CURL* easy = easy_.get();
   for (const std::string& line : exchange_.header_lines) {
-    curl_slist* longer = curl_slist_append(request_lines_.get(), line.c_str());
+    curl_slist* longer = libcurl().slist_append(request_lines_.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     (void)request_lines_.release();
     request_lines_.reset(longer);
@@ -124,7 +125,7 @@ void Transfer::guard(Action action) noexcept {
 void Transfer::announce() {
   if (announced_) return;
   announced_ = true;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &result_.status);
+  libcurl().easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &result_.status);
   result_.headers = headers_.map();
   if (reader_.begin(result_.status, result_.headers) == Verdict::end_here) result_.was_ended_by_reader = true;
 }

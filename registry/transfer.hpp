@@ -1,8 +1,6 @@
 // One exchange as libcurl carries it out: the easy handle with its options, and its callbacks.
 #pragma once
 
-#include <curl/curl.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -14,6 +12,7 @@
 #include "registry/answer_headers.hpp"
 #include "registry/ca_bundle.hpp"
 #include "registry/exchange.hpp"
+#include "registry/late_libcurl.hpp"
 
 namespace mlctr {
 
@@ -42,10 +41,10 @@ class Transfer {
 
  private:
   struct CloseEasy {
-    void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
+    void operator()(CURL* easy) const noexcept { libcurl().easy_cleanup(easy); }
   };
   struct FreeList {
-    void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const noexcept { libcurl().slist_free_all(list); }
   };
 
   void set_request();

@@ -1,13 +1,13 @@
 #include "registry/url.hpp"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/ascii.hpp"
+#include "registry/late_libcurl.hpp"
 #include "registry/transport.hpp"
 
 namespace mlctr {
@@ -17,14 +17,17 @@ namespace {
 constexpr std::size_t k_max_url_bytes = 32 * 1024;
 
 struct CloseUrl {
-  void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+  void operator()(CURLU* url) const noexcept { libcurl().url_cleanup(url); }
+};
+struct FreeText {
+  void operator()(char* text) const noexcept { libcurl().free(text); }
 };
 using UrlHandle = std::unique_ptr<CURLU, CloseUrl>;
 
 std::string part_of(const UrlHandle& url, CURLUPart part, unsigned flags = 0) {
   char* raw = nullptr;
-  if (curl_url_get(url.get(), part, &raw, flags) != CURLUE_OK) return {};
-  const std::unique_ptr<char, decltype(&curl_free)> text(raw, curl_free);
+  if (libcurl().url_get(url.get(), part, &raw, flags) != CURLUE_OK) return {};
+  const std::unique_ptr<char, FreeText> text(raw);
   return text.get();
 }
 
@@ -40,13 +43,13 @@ bool has_control_character(std::string_view text) {
 void set_url(const UrlHandle& url, std::string_view text, unsigned flags) {
   if (text.size() > k_max_url_bytes) refuse("it is too long");
   if (has_control_character(text)) refuse("it holds control characters");
-  const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), flags);
+  const CURLUcode code = libcurl().url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), flags);
   if (code == CURLUE_UNSUPPORTED_SCHEME) refuse("only http and https are spoken here");
   if (code != CURLUE_OK) refuse("it is malformed");
 }
 
 UrlHandle new_handle() {
-  UrlHandle url(curl_url());
+  UrlHandle url(libcurl().url());
   if (!url) throw std::bad_alloc();
   return url;
 }
@@ -57,7 +60,7 @@ Url Url::parse(std::string_view text) {
   const UrlHandle url = new_handle();
   set_url(url, text, 0);
   for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_FRAGMENT}) {
-    curl_url_set(url.get(), secret, nullptr, 0);
+    libcurl().url_set(url.get(), secret, nullptr, 0);
   }
 
   Url parsed;

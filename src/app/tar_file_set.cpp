@@ -1,7 +1,5 @@
 // The tar side of FileSet: one pass over the headers finds where each member's bytes lie, then members are read in
 // place.
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -14,14 +12,18 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "squashfs/late_libarchive.hpp"
 
 namespace mlctr {
 namespace {
 
-using Archive = std::unique_ptr<struct archive, decltype(&archive_read_free)>;
+struct FreeArchive {
+  void operator()(struct archive* archive) const { libarchive().read_free(archive); }
+};
+using Archive = std::unique_ptr<struct archive, FreeArchive>;
 
 Archive new_archive() {
-  Archive archive(archive_read_new(), &archive_read_free);
+  Archive archive(libarchive().read_new());
   if (!archive) throw Error("cannot start libarchive: out of memory");
   return archive;
 }
@@ -60,22 +62,22 @@ Fd decompress(const Fd& from, const std::filesystem::path& name, const UnpackLim
   Fd to = open_scratch(limits.scratch_directory);
   const Archive archive = new_archive();
   // Never filter_all: for some formats that runs programs from PATH.
-  archive_read_support_filter_gzip(archive.get());
-  archive_read_support_filter_zstd(archive.get());
-  archive_read_support_filter_xz(archive.get());
-  archive_read_support_filter_bzip2(archive.get());
-  archive_read_support_format_raw(archive.get());
+  libarchive().read_support_filter_gzip(archive.get());
+  libarchive().read_support_filter_zstd(archive.get());
+  libarchive().read_support_filter_xz(archive.get());
+  libarchive().read_support_filter_bzip2(archive.get());
+  libarchive().read_support_format_raw(archive.get());
   archive_entry* entry = nullptr;
-  if (archive_read_open_fd(archive.get(), from.get(), 1u << 20) != ARCHIVE_OK ||
-      archive_read_next_header(archive.get(), &entry) != ARCHIVE_OK) {
-    throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
+  if (libarchive().read_open_fd(archive.get(), from.get(), 1u << 20) != ARCHIVE_OK ||
+      libarchive().read_next_header(archive.get(), &entry) != ARCHIVE_OK) {
+    throw Error(fmt::format("cannot decompress {}: {}", name.string(), libarchive().error_string(archive.get())));
   }
   std::vector<std::byte> buffer(1u << 20);
   for (std::uint64_t total = 0;;) {
     if (limits.stop.stop_requested()) throw Cancelled();
-    const la_ssize_t got = archive_read_data(archive.get(), buffer.data(), buffer.size());
+    const la_ssize_t got = libarchive().read_data(archive.get(), buffer.data(), buffer.size());
     if (got < 0)
-      throw Error(fmt::format("cannot decompress {}: {}", name.string(), archive_error_string(archive.get())));
+      throw Error(fmt::format("cannot decompress {}: {}", name.string(), libarchive().error_string(archive.get())));
     if (got == 0) return to;
     total += static_cast<std::uint64_t>(got);
     if (total > limits.max_bytes) {
@@ -116,31 +118,31 @@ class TarFiles final : public FileSet {
     if (size == 0) throw Error(path_.string() + " is empty");
     if (::lseek(file_->get(), 0, SEEK_SET) != 0) throw SysError("cannot read " + path_.string());
     const Archive archive = new_archive();
-    archive_read_support_format_tar(archive.get());
-    if (archive_read_open_fd(archive.get(), file_->get(), 64u << 10) != ARCHIVE_OK) fail(*archive);
+    libarchive().read_support_format_tar(archive.get());
+    if (libarchive().read_open_fd(archive.get(), file_->get(), 64u << 10) != ARCHIVE_OK) fail(*archive);
     archive_entry* entry = nullptr;
     for (;;) {
       if (stop.stop_requested()) throw Cancelled();
-      const int result = archive_read_next_header(archive.get(), &entry);
+      const int result = libarchive().read_next_header(archive.get(), &entry);
       if (result == ARCHIVE_EOF) return;
       if (result < ARCHIVE_WARN) fail(*archive);
       // Behind the member's headers, whatever the dialect: where its bytes begin.
-      const la_int64_t position = archive_filter_bytes(archive.get(), 0);
+      const la_int64_t position = libarchive().filter_bytes(archive.get(), 0);
       remember(*entry, static_cast<std::uint64_t>(position), size);
     }
   }
 
   void remember(archive_entry& entry, std::uint64_t offset, std::uint64_t archive_size) {
-    const char* raw_name = archive_entry_pathname(&entry);
+    const char* raw_name = libarchive().entry_pathname(&entry);
     const std::string name = raw_name == nullptr ? std::string() : member_name(raw_name);
     if (name.empty()) return;
-    if (const char* target = archive_entry_symlink(&entry)) links_[name] = target;
-    if (archive_entry_filetype(&entry) != AE_IFREG || archive_entry_hardlink(&entry) != nullptr) return;
-    if (archive_entry_sparse_count(&entry) > 0) {
+    if (const char* target = libarchive().entry_symlink(&entry)) links_[name] = target;
+    if (libarchive().entry_filetype(&entry) != AE_IFREG || libarchive().entry_hardlink(&entry) != nullptr) return;
+    if (libarchive().entry_sparse_count(&entry) > 0) {
       throw Error(fmt::format("cannot read {}: member {} is stored with holes", path_.string(), printable(name)),
                   "pack it without tar's --sparse");
     }
-    const auto size = static_cast<std::uint64_t>(archive_entry_size(&entry));
+    const auto size = static_cast<std::uint64_t>(libarchive().entry_size(&entry));
     if (offset > archive_size || size > archive_size - offset) {
       throw Error(fmt::format("{} is cut short: member {} is not whole", path_.string(), printable(name)));
     }
@@ -148,7 +150,8 @@ class TarFiles final : public FileSet {
   }
 
   [[noreturn]] void fail(struct archive& archive) const {
-    throw Error(fmt::format("cannot read {} as a tar archive: {}", path_.string(), archive_error_string(&archive)));
+    throw Error(
+        fmt::format("cannot read {} as a tar archive: {}", path_.string(), libarchive().error_string(&archive)));
   }
 
   std::filesystem::path path_;

@@ -5,12 +5,24 @@
 #include <zstd.h>
 
 #include "base/error.hpp"
+#include "base/late_library.hpp"
 #include "squashfs/lzo.hpp"
 
 namespace mlctr::squashfs {
 namespace {
 
 constexpr int k_small_level = 15;
+
+// For compressors of other tools' images only (base/late_library.hpp).
+struct LibSquashfs {
+  LateLibrary library{"libsquashfs.so.1", "libsquashfs1"};
+  LateFunction<decltype(::sqfs_compressor_config_init)> compressor_config_init{library, "sqfs_compressor_config_init"};
+  LateFunction<decltype(::sqfs_compressor_create)> compressor_create{library, "sqfs_compressor_create"};
+};
+const LibSquashfs& libsquashfs() {
+  static const LibSquashfs loaded;
+  return loaded;
+}
 
 struct ZstdFree {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
@@ -62,9 +74,9 @@ std::unique_ptr<Decompressor::Context> Decompressor::borrow() const {
   }
   sqfs_compressor_config_t config;
   sqfs_compressor_t* compressor = nullptr;
-  if (sqfs_compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id_), block_bytes_,
-                                  SQFS_COMP_FLAG_UNCOMPRESS) != 0 ||
-      sqfs_compressor_create(&config, &compressor) != 0) {
+  if (libsquashfs().compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id_), block_bytes_,
+                                           SQFS_COMP_FLAG_UNCOMPRESS) != 0 ||
+      libsquashfs().compressor_create(&config, &compressor) != 0) {
     throw Error(fmt::format("its compressor is unknown (number {})", static_cast<unsigned>(id_)));
   }
   context->other.reset(compressor);

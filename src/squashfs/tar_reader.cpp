@@ -1,7 +1,5 @@
 #include "squashfs/tar_reader.hpp"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 
 #include <array>
@@ -11,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "squashfs/late_libarchive.hpp"
 #include "squashfs/layer_error.hpp"
 
 namespace mlctr::squashfs {
@@ -58,7 +57,7 @@ std::string_view or_empty(const char* text) {
 }
 
 TarEntry::Type type_of(archive_entry* entry) {
-  switch (archive_entry_filetype(entry)) {
+  switch (libarchive().entry_filetype(entry)) {
     case AE_IFREG:
       return TarEntry::Type::file;
     case AE_IFLNK:
@@ -74,7 +73,7 @@ TarEntry::Type type_of(archive_entry* entry) {
     case AE_IFSOCK:
       return TarEntry::Type::socket;
     default:
-      throw LayerError(quote_name(or_empty(archive_entry_pathname(entry))) + " is of a type that no file has");
+      throw LayerError(quote_name(or_empty(libarchive().entry_pathname(entry))) + " is of a type that no file has");
   }
 }
 
@@ -83,7 +82,7 @@ TarEntry::Type type_of(archive_entry* entry) {
 struct TarReader::Archive {
   CLocale locale;
   Source source;
-  archive* handle = archive_read_new();
+  archive* handle = libarchive().read_new();
   TarEntry entry;
   bool is_open = false;
   bool is_primed = false;  // k_first_header was read
@@ -93,11 +92,11 @@ struct TarReader::Archive {
 
   explicit Archive(Source bytes) : source(std::move(bytes)) {
     if (handle == nullptr) throw std::bad_alloc();
-    archive_read_support_format_tar(handle);
+    libarchive().read_support_format_tar(handle);
   }
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
-  ~Archive() { archive_read_free(handle); }
+  ~Archive() { libarchive().read_free(handle); }
 
   // libarchive's callback; an exception must not pass through it.
   static la_ssize_t read(archive* handle, void* self, const void** bytes);
@@ -115,7 +114,7 @@ la_ssize_t TarReader::Archive::read(archive* handle, void* self, const void** by
     return static_cast<la_ssize_t>(chunk.size());
   } catch (...) {
     archive.source_failure = std::current_exception();
-    archive_set_error(handle, EIO, "the source failed");
+    libarchive().set_error(handle, EIO, "the source failed");
     return ARCHIVE_FATAL;
   }
 }
@@ -133,33 +132,33 @@ void TarReader::Archive::check(int result) {
   if (source_failure) std::rethrow_exception(source_failure);
   if (result == ARCHIVE_OK) return;
   // A name that "C" can't show is no fault. Any other warning means that headers were not understood.
-  const std::string_view text = or_empty(archive_error_string(handle));
-  const bool is_charset_warning =
-      result == ARCHIVE_WARN && archive_errno(handle) == EILSEQ && text.find("can't be converted from") != text.npos;
+  const std::string_view text = or_empty(libarchive().error_string(handle));
+  const bool is_charset_warning = result == ARCHIVE_WARN && libarchive().error_number(handle) == EILSEQ &&
+                                  text.find("can't be converted from") != text.npos;
   if (!is_charset_warning) throw LayerError("cannot read its tar: " + std::string(text.empty() ? "damaged" : text));
 }
 
 void TarReader::Archive::fill_entry(archive_entry* from) {
-  entry.path = or_empty(archive_entry_pathname(from));
-  const bool is_hard_link = archive_entry_hardlink(from) != nullptr;
+  entry.path = or_empty(libarchive().entry_pathname(from));
+  const bool is_hard_link = libarchive().entry_hardlink(from) != nullptr;
   entry.type = is_hard_link ? TarEntry::Type::hard_link : type_of(from);
-  entry.link_target = or_empty(is_hard_link ? archive_entry_hardlink(from) : archive_entry_symlink(from));
-  const la_int64_t size = archive_entry_size(from);
+  entry.link_target = or_empty(is_hard_link ? libarchive().entry_hardlink(from) : libarchive().entry_symlink(from));
+  const la_int64_t size = libarchive().entry_size(from);
   if (size < 0) throw LayerError(quote_name(entry.path) + " has a negative size");
   entry.size_bytes = static_cast<std::uint64_t>(size);
-  entry.permissions = static_cast<std::uint16_t>(archive_entry_perm(from) & 07777);
-  entry.uid = archive_entry_uid(from);
-  entry.gid = archive_entry_gid(from);
-  entry.mtime = archive_entry_mtime(from);
-  entry.device_major = archive_entry_rdevmajor(from);
-  entry.device_minor = archive_entry_rdevminor(from);
+  entry.permissions = static_cast<std::uint16_t>(libarchive().entry_perm(from) & 07777);
+  entry.uid = libarchive().entry_uid(from);
+  entry.gid = libarchive().entry_gid(from);
+  entry.mtime = libarchive().entry_mtime(from);
+  entry.device_major = libarchive().entry_rdevmajor(from);
+  entry.device_minor = libarchive().entry_rdevminor(from);
 
   entry.xattrs.clear();
-  archive_entry_xattr_reset(from);
+  libarchive().entry_xattr_reset(from);
   const char* name = nullptr;
   const void* value = nullptr;
   std::size_t size_bytes = 0;
-  while (archive_entry_xattr_next(from, &name, &value, &size_bytes) == ARCHIVE_OK) {
+  while (libarchive().entry_xattr_next(from, &name, &value, &size_bytes) == ARCHIVE_OK) {
     entry.xattrs.emplace_back(name, std::string(static_cast<const char*>(value), size_bytes));
   }
 }
@@ -170,12 +169,12 @@ TarReader::~TarReader() = default;
 const TarEntry* TarReader::next() {
   Archive& archive = *archive_;
   if (!archive.is_open) {
-    archive.check(archive_read_open(archive.handle, &archive, nullptr, &Archive::read, nullptr));
+    archive.check(libarchive().read_open(archive.handle, &archive, nullptr, &Archive::read, nullptr));
     archive.is_open = true;
     if (archive.next_header() == nullptr) throw LayerError("cannot read its tar");
   }
   // Apart from the next header, so that what is skipped doesn't count as one.
-  const int skipped = archive_read_data_skip(archive.handle);
+  const int skipped = libarchive().read_data_skip(archive.handle);
   if (skipped != ARCHIVE_EOF) archive.check(skipped);
   archive_entry* const entry = archive.next_header();
   if (entry == nullptr) return nullptr;
@@ -187,9 +186,9 @@ const TarEntry* TarReader::next() {
 archive_entry* TarReader::Archive::next_header() {
   is_in_headers = true;
   header_bytes = 0;
-  archive_clear_error(handle);  // check() must not judge by an earlier warning's text
+  libarchive().clear_error(handle);  // check() must not judge by an earlier warning's text
   archive_entry* header = nullptr;
-  const int result = archive_read_next_header(handle, &header);
+  const int result = libarchive().read_next_header(handle, &header);
   is_in_headers = false;
   if (result == ARCHIVE_EOF && !source_failure) return nullptr;
   check(result);
@@ -200,7 +199,7 @@ std::optional<TarData> TarReader::read_data() {
   const void* bytes = nullptr;
   std::size_t size = 0;
   la_int64_t offset = 0;
-  const int result = archive_read_data_block(archive_->handle, &bytes, &size, &offset);
+  const int result = libarchive().read_data_block(archive_->handle, &bytes, &size, &offset);
   if (result == ARCHIVE_EOF && !archive_->source_failure) return std::nullopt;
   archive_->check(result);
   if (offset < 0) throw LayerError(quote_name(archive_->entry.path) + " has content at a negative offset");
