@@ -122,6 +122,7 @@ FetchedManifest RegistryClient::manifest(const std::string& selector, std::stop_
   return impl_->places.at_first([&](Place& place) {
     const Url url = place.url("manifests/" + selector, stop);
     HttpResponse response = place.get(url, accept, k_max_manifest_bytes, stop);
+    // Asked for tags only now: a list of thousands is worth its time only as part of an error.
     if (response.status == 404) throw impl_->no_such_image(place, selector, stop);
     if (response.status != 200) throw place.refusal(url, response);
     return checked_manifest(url, selector, std::move(response));

@@ -35,7 +35,8 @@ std::string path_of(int fd) {
   throw error;
 }
 
-// Whether copy_file_range can't serve this pair of files, so that plain reads and writes must.
+// Whether copy_file_range can't serve this pair of files, so that plain reads and writes must: two filesystems (EXDEV),
+// files of an odd kind (EINVAL, EOPNOTSUPP), or the seccomp filter of an old container tool (EPERM, ENOSYS).
 bool needs_plain_copy(int errno_value) {
   return errno_value == EXDEV || errno_value == EINVAL || errno_value == ENOSYS || errno_value == EOPNOTSUPP ||
          errno_value == EPERM || errno_value == EBADF;
@@ -130,11 +131,13 @@ void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_of
 }
 
 bool is_disk_full(int errno_value) {
+  // On clusters a quota is full far more often than a disk.
   return errno_value == ENOSPC || errno_value == EDQUOT;
 }
 
 std::uint64_t free_bytes(const std::filesystem::path& path) {
   struct statvfs status {};
+  // f_bavail, not f_bfree: what is reserved for root is of no use to the reader of the figure.
   return ::statvfs(path.c_str(), &status) == 0 ? std::uint64_t{status.f_bavail} * status.f_frsize : 0;
 }
 
@@ -177,6 +180,7 @@ TemporaryFile::~TemporaryFile() {
 }
 
 void TemporaryFile::commit(const std::filesystem::path& final_path) {
+  // In this order: a crash between the two must not leave the final name on a file without content.
   sync_file(fd_.get(), path_.string());
   rename_file(path_, final_path);
   path_.clear();

@@ -53,6 +53,7 @@ void BlobFeed::inflate_or_note(Action action) {
   }
 }
 
+// A source may give its first bytes one by one; the kind of compression takes several to tell.
 std::span<const std::byte> BlobFeed::read_magic() {
   std::size_t size = 0;
   while (size < Inflater::k_magic_bytes) {
@@ -67,6 +68,7 @@ std::size_t BlobFeed::read(std::span<std::byte> into) {
   if (stop_.stop_requested()) throw Cancelled();
   const std::size_t got = input_.blob.read(into);
   bytes_read_ += got;
+  // At once, not at the end: a source that never ends must not be hashed for ever.
   if (bytes_read_ > input_.blob_bytes) {
     throw BlobError(fmt::format("blob {} is longer than the {} bytes its manifest says", input_.blob_digest.to_string(),
                                 input_.blob_bytes));

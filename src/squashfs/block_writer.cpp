@@ -73,6 +73,8 @@ void BlockWriter::end_file(std::optional<BlockFileIndex> same_as) {
   enqueue({.kind = Slot::Kind::end_of_file, .file = files_begun_ - 1, .same_as = same_as});
 }
 
+// What needs no compression is ready at once, but takes its turn: the order of slots is the order of the file's bytes,
+// which must not depend on how many threads there are.
 void BlockWriter::enqueue(Slot slot) {
   std::unique_lock lock(mutex_);
   if (failure_ != nullptr) std::rethrow_exception(failure_);
@@ -154,6 +156,7 @@ void BlockWriter::write(Slot& slot) {
       break;
     case Slot::Kind::end_of_file:
       if (!slot.same_as) break;
+      // Its own blocks came last: they are taken back, and what follows overwrites them.
       if (file.start != 0) written_.end = file.start;
       file = written_.files[*slot.same_as];
       break;

@@ -54,6 +54,8 @@ class InodeEncoder {
  private:
   bool has_xattrs() const { return place_.xattrs != k_no_xattrs; }
 
+  // Only where the basic form has no room: for xattrs, an index, a file's links or holes, large numbers. Most inodes
+  // are small then, and a walk reads fewer metadata blocks.
   bool is_extended() const {
     if (has_xattrs()) return true;
     if (std::holds_alternative<Directory>(inode_.kind)) {
@@ -66,6 +68,7 @@ class InodeEncoder {
            (place_.links > 1 || file->hole_bytes > 0 || file->size_bytes > k_max || file->start > k_max);
   }
 
+  // The two forms have the same fields in different orders: see the structs in the kernel's squashfs_fs.h.
   void put_directory() {
     const Listing& listing = *place_.listing;
     const auto block = static_cast<std::uint32_t>(listing.start.block);
@@ -88,6 +91,7 @@ class InodeEncoder {
     for (const IndexEntry& entry : listing.index) {
       put(bytes_, entry.listing_offset);
       put(bytes_, entry.block);
+      // No name is empty, so the format counts from one.
       put(bytes_, static_cast<std::uint32_t>(entry.name.size() - 1));
       put(bytes_, std::as_bytes(std::span(entry.name)));
     }

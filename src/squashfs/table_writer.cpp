@@ -74,12 +74,14 @@ class TableWriter {
  private:
   static constexpr std::uint32_t k_unwritten = k_no_xattrs - 1;
 
+  // Children before their directory: its listing says where their inodes lie, and its own inode where that listing
+  // does.
   void write_directory(const OrderedDirectory& directory) {
     const auto& children = tree_.directory(directory.index).children;
     std::size_t listing_bytes = 0;
     for (const auto& [name, child] : children) {
       listing_bytes += 8 + name.size();
-      if (is_written(child)) continue;
+      if (is_written(child)) continue;  // another name of it came first
       if (std::holds_alternative<Directory>(tree_.inodes[child].kind)) {
         const Listing listing = take_listing(child);
         write_inode(child, directory.index, &listing);
@@ -119,6 +121,7 @@ class TableWriter {
 
   std::uint32_t write_xattrs(const Inode& inode) {
     XattrSet marks = marks_of(inode.kind);
+    // Few inodes bear marks, many share a set: only those without are looked up by their number in the tree.
     if (marks.empty()) {
       std::uint32_t& number = xattr_numbers_[inode.xattrs];
       if (number == k_unwritten) number = xattrs_.add(tree_.xattr_sets[inode.xattrs]);
@@ -145,7 +148,7 @@ class TableWriter {
 
   std::uint64_t write_file(int output, std::uint64_t tables_start, MetadataPosition root) {
     Superblock superblock{.inode_count = order_.inode_count,
-                          .made_at = order_.newest_mtime,
+                          .made_at = order_.newest_mtime,  // not the clock: the same layers give the same bytes
                           .block_bytes = k_block_bytes,
                           .fragment_count = static_cast<std::uint32_t>(tree_.fragments.size()),
                           .compressor = CompressorId::zstd,
@@ -167,6 +170,7 @@ class TableWriter {
     superblock.id_table = append_lookup(make_lookup_table(ids_.records(), at, compression_));
     if (!xattrs_.is_empty()) superblock.xattr_table = append_lookup(xattrs_.finish(at));
     superblock.bytes_used = at;
+    // Last: an image that was cut short before has no magic, and nobody takes it for one.
     write_all_at(output, encode(superblock), 0, k_file_name);
     const std::uint64_t length = (at + k_file_alignment - 1) / k_file_alignment * k_file_alignment;
     if (::ftruncate(output, static_cast<off_t>(length)) != 0) throw SysError("cannot set the length of an image");
