@@ -19,7 +19,10 @@ class ContainerMembers {
   /// A process that is about to join.
   void add(pid_t pid);
 
-  /// Those that are inside now.
+  /// As /proc/PID/ns/mnt reads for each of them: "mnt:[4026532758]".
+  const std::string& mount_namespace() const noexcept { return mount_namespace_; }
+
+  /// Those that are inside now; looks at every process of the machine.
   std::vector<pid_t> pids() const;
 
   /// Descriptors of one member's user and mount namespaces, then of each other namespace of it that differs from the

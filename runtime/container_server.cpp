@@ -137,8 +137,10 @@ class Server {
   void reply(const Fd& client, const Message& request) {
     nlohmann::json answer = nlohmann::json::parse(setup_.description);
     std::vector<Fd> namespaces;
-    answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
-    if (request.text == k_join && members_) {
+    if (members_) answer["mount_namespace"] = members_->mount_namespace();
+    if (request.text != k_join) {
+      answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
+    } else if (members_) {
       ContainerMembers::Namespaces found = members_->namespaces();
       answer["namespaces"] = found.names;
       namespaces = std::move(found.fds);

@@ -72,6 +72,8 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
   if (!socket_directory) return std::nullopt;
   const auto socket = connect(socket_directory, name);
   if (!socket) return std::nullopt;
+  const timeval patience{.tv_sec = 5, .tv_usec = 0};
+  if (request == k_describe) ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   try {
     send_message(*socket, request);
     return receive_message(*socket);
@@ -79,6 +81,11 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
     if (error.errno_value() == EPIPE) return std::nullopt;  // it ended this moment
     throw;
   }
+}
+
+void remove_dead_socket(const std::filesystem::path& directory, const std::string& name) {
+  const Fd socket_directory = open_file(directory, O_PATH | O_DIRECTORY);
+  if (!connect(socket_directory, name)) ::unlinkat(socket_directory.get(), name.c_str(), 0);
 }
 
 std::vector<std::string> list_container_sockets(const std::filesystem::path& directory) {

@@ -1,7 +1,7 @@
 // Where a running container can be reached: a Unix socket in the runtime directory, answered by its server
 // (container_server.hpp). It takes one request a connection, as a word, and gives one message back:
-//   describe   the description the container was started with, and "pids"
-//   join       the same; descriptors of its user, mount and other own namespaces
+//   describe   the description the container was started with, "mount_namespace" ("mnt:[4026532758]") and "pids"
+//   join       the same without pids; "namespaces" names those whose descriptors come with it, user and mount first
 #pragma once
 
 #include <filesystem>
@@ -34,9 +34,14 @@ class ContainerSocket {
   Fd listener_;
 };
 
-/// Asks the container that listens in `directory` under `name`; absent where none does.
+/// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits until
+/// the container is whole; a description comes at once or is a SysError (EAGAIN, its server is stopped).
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
+
+/// Removes the socket of a server that was killed; one that someone listens on stays. Nobody may be making a socket of
+/// that name meanwhile.
+void remove_dead_socket(const std::filesystem::path& directory, const std::string& name);
 
 /// The names of the sockets in `directory`, answered or not.
 std::vector<std::string> list_container_sockets(const std::filesystem::path& directory);

@@ -1,5 +1,6 @@
 #include "runtime/message.hpp"
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -8,9 +9,13 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 
 namespace mlctr::runtime {
 namespace {
+
+constexpr std::size_t k_max_datagram_bytes = 32u << 10;  // well below net.core.wmem_default
+constexpr std::string_view k_in_memory_file = "@";
 
 struct ControlBuffer {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * k_max_message_fds) + CMSG_SPACE(sizeof(ucred))> bytes{};
@@ -34,6 +39,23 @@ void take_control(Message& message, msghdr& header) {
   }
 }
 
+Fd memory_file(std::string_view text) {
+  Fd file(::memfd_create("mlctr-message", MFD_CLOEXEC));
+  if (!file) throw SysError("cannot make a memory file");
+  write_all_at(file.get(), std::as_bytes(std::span(text)), 0, "a message");
+  return file;
+}
+
+void take_memory_file(Message& message) {
+  if (message.fds.empty()) return;
+  const Fd file = std::move(message.fds.back());
+  message.fds.pop_back();
+  const std::uint64_t size = file_size(file.get(), "a message");
+  if (size > k_max_message_bytes) throw Error("a message from another process of mlctr is too large");
+  message.text.resize(size);
+  read_at(file.get(), std::as_writable_bytes(std::span(message.text)), 0, "a message");
+}
+
 }  // namespace
 
 std::pair<Fd, Fd> socket_pair() {
@@ -48,6 +70,12 @@ std::pair<Fd, Fd> socket_pair() {
 }
 
 void send_message(const Fd& socket, std::string_view text, const std::vector<int>& fds) {
+  if (text.size() > k_max_datagram_bytes) {
+    const Fd file = memory_file(text);
+    std::vector<int> more = fds;
+    more.push_back(file.get());
+    return send_message(socket, k_in_memory_file, more);
+  }
   iovec part{const_cast<char*>(text.data()), text.size()};
   ControlBuffer control;
   msghdr header{};
@@ -70,7 +98,7 @@ void send_message(const Fd& socket, std::string_view text, const std::vector<int
 
 std::optional<Message> receive_message(const Fd& socket) {
   Message message;
-  message.text.resize(k_max_message_bytes);
+  message.text.resize(k_max_datagram_bytes);
   iovec part{message.text.data(), message.text.size()};
   ControlBuffer control;
   msghdr header{};
@@ -85,6 +113,7 @@ std::optional<Message> receive_message(const Fd& socket) {
   take_control(message, header);
   if (size <= 0) return std::nullopt;
   message.text.resize(static_cast<std::size_t>(size));
+  if (message.text == k_in_memory_file) take_memory_file(message);
   return message;
 }
 

@@ -1,5 +1,6 @@
 // Messages between mlctr's own processes on one node: SOCK_SEQPACKET Unix sockets that carry descriptors and the
-// sender's process id (unix(7), SCM_RIGHTS and SCM_CREDENTIALS), so that a record is whole or not there.
+// sender's process id (unix(7), SCM_RIGHTS and SCM_CREDENTIALS), so that a record is whole or not there. A text that may
+// not fit a socket's buffer travels as a memory file (memfd_create(2)): its descriptor comes last, and the text is "@".
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +15,7 @@
 
 namespace mlctr::runtime {
 
-inline constexpr std::size_t k_max_message_bytes = 64u << 10;
+inline constexpr std::size_t k_max_message_bytes = 16u << 20;
 inline constexpr std::size_t k_max_message_fds = 16;
 
 struct Message {

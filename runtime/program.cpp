@@ -88,6 +88,9 @@ void enter_directory(const Program& program) {
   for (const std::string& directory : program.directories) {
     if (::chdir(directory.c_str()) == 0) return;
   }
+  if (!program.directories.empty()) {
+    throw SysError(fmt::format("cannot start in {} of the container", printable(program.directories.back(), 4096)));
+  }
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace mlctr::runtime {
 struct Program {
   std::vector<std::string> command;      ///< not empty; [0] is looked up in the PATH of `environment`
   std::vector<std::string> environment;  ///< "NAME=VALUE", a name once
-  std::vector<std::string> directories;  ///< the first that exists in the container becomes the current one
+  std::vector<std::string> directories;  ///< the first that exists in the container becomes the current one; an Error where none does
   Remap remap = Remap::none;
 };
 
