@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace mlctr::runtime {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 constexpr std::uint64_t k_max_database_bytes = 4u << 20;
 constexpr std::uint64_t k_quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
-void bind(std::vector<Mount>& plan, const std::filesystem::path& source, std::uint64_t attributes,
-          IfMissing if_missing = IfMissing::fail) {
+void bind_host(std::vector<Mount>& plan, const std::filesystem::path& source, std::uint64_t attributes,
+               IfMissing if_missing = IfMissing::fail) {
   plan.push_back(
       {.source = BindMount{source}, .target = source.string(), .attributes = attributes, .if_missing = if_missing});
 }
@@ -24,16 +25,16 @@ void add_kernel_filesystems(std::vector<Mount>& plan, int own_namespaces) {
   if ((own_namespaces & CLONE_NEWPID) != 0) {
     plan.push_back({.source = KernelMount{"proc"}, .target = "/proc", .attributes = k_quiet | MOUNT_ATTR_NOEXEC});
   } else {
-    bind(plan, "/proc", 0);
+    bind_host(plan, "/proc", 0);
   }
   if ((own_namespaces & CLONE_NEWNET) != 0) {
     // The host's shows the host's interfaces, whatever the namespace of who looks.
     plan.push_back({.source = KernelMount{"sysfs"},
                     .target = "/sys",
                     .attributes = k_quiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY});
-    bind(plan, "/sys/fs/cgroup", MOUNT_ATTR_RDONLY, IfMissing::skip);
+    bind_host(plan, "/sys/fs/cgroup", MOUNT_ATTR_RDONLY, IfMissing::skip);
   } else {
-    bind(plan, "/sys", MOUNT_ATTR_RDONLY);
+    bind_host(plan, "/sys", MOUNT_ATTR_RDONLY);
   }
 }
 
@@ -43,9 +44,9 @@ void add_own_devices(std::vector<Mount>& plan, const Host& host, int own_namespa
                   .target = "/dev",
                   .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC});
   for (const char* device : {"null", "zero", "full", "random", "urandom", "tty"}) {
-    bind(plan, fmt::format("/dev/{}", device), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    bind_host(plan, fmt::format("/dev/{}", device), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
   }
-  bind(plan, "/dev/fuse", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, IfMissing::skip);  // for containers in it
+  bind_host(plan, "/dev/fuse", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, IfMissing::skip);  // for containers in it
   plan.push_back({.source = KernelMount{"devpts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "620"}}},
                   .target = "/dev/pts",
                   .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC});
@@ -69,8 +70,8 @@ void add_own_devices(std::vector<Mount>& plan, const Host& host, int own_namespa
         {.source = KernelMount{"mqueue"}, .target = "/dev/mqueue", .attributes = k_quiet | MOUNT_ATTR_NOEXEC});
   } else {
     // The host's: ranks of one job on a node meet here, each in a container of its own perhaps.
-    bind(plan, "/dev/shm", k_quiet, IfMissing::skip);
-    bind(plan, "/dev/mqueue", k_quiet | MOUNT_ATTR_NOEXEC, IfMissing::skip);
+    bind_host(plan, "/dev/shm", k_quiet, IfMissing::skip);
+    bind_host(plan, "/dev/mqueue", k_quiet | MOUNT_ATTR_NOEXEC, IfMissing::skip);
   }
 }
 
@@ -78,7 +79,7 @@ void add_host_files(std::vector<Mount>& plan) {
   // Not /etc/localtime: in images it is a link into the zone database, and what is bound there would lie about the zone
   // it leads to. TZ says it (environment.hpp).
   for (const char* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/machine-id"}) {
-    bind(plan, file, k_quiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, IfMissing::skip);
+    bind_host(plan, file, k_quiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, IfMissing::skip);
   }
 }
 
@@ -96,13 +97,13 @@ bool is_of_the_system(const std::filesystem::path& path) {
 
 // Scripts find their files: home, and where the user stands now.
 void add_user_directories(std::vector<Mount>& plan, const Host& host, HomeMount home) {
-  bind(plan, "/tmp", k_quiet);
+  bind_host(plan, "/tmp", k_quiet);
   const bool has_home = home == HomeMount::yes && !host.home.empty() && host.home != "/";
-  if (has_home) bind(plan, host.home, 0);
+  if (has_home) bind_host(plan, host.home, 0);
   const auto& here = host.current_directory;
   if (is_of_the_system(here) || is_below(here, "/tmp") || (has_home && is_below(here, host.home))) return;
   if (home == HomeMount::no && !host.home.empty() && is_below(here, host.home)) return;  // asked not to see it
-  bind(plan, here, 0, IfMissing::skip);
+  bind_host(plan, here, 0, IfMissing::skip);
 }
 
 // Whether a line "name:x:ID:…" (passwd(5), group(5)) has this id.
@@ -127,12 +128,18 @@ std::string field(std::string text) {
   return text;
 }
 
+std::string user_name(const Host& host, const Identity& identity) {
+  if (identity.uid == 0) return "root";
+  return host.user_name.empty() ? "user" : host.user_name;
+}
+
+// `line` is called only where the entry is missing: looking around in an image takes time.
 void add_entry(std::vector<Mount>& plan, const Rootfs& rootfs, const std::string& path, unsigned id,
-               const std::string& line) {
+               const std::function<std::string()>& line) {
   std::string content = rootfs.read(path, k_max_database_bytes).value_or("");
   if (has_id(content, id)) return;
   if (!content.empty() && content.back() != '\n') content += '\n';
-  plan.push_back({.source = FileMount{content + line}, .target = path, .attributes = k_quiet | MOUNT_ATTR_NOEXEC});
+  plan.push_back({.source = FileMount{content + line()}, .target = path, .attributes = k_quiet | MOUNT_ATTR_NOEXEC});
 }
 
 }  // namespace
@@ -143,7 +150,7 @@ std::vector<Mount> base_container(const Host& host, const BaseOptions& options) 
   if (options.devices == DeviceDirectory::own) {
     add_own_devices(plan, host, options.own_namespaces);
   } else {
-    bind(plan, "/dev", MOUNT_ATTR_NOSUID);
+    bind_host(plan, "/dev", MOUNT_ATTR_NOSUID);
   }
   plan.push_back({.source = TmpfsMount{.mode = 0755}, .target = "/run", .attributes = k_quiet});
   plan.push_back({.source = DirectoryNode{.mode = 01777}, .target = "/run/lock"});
@@ -153,14 +160,17 @@ std::vector<Mount> base_container(const Host& host, const BaseOptions& options) 
 }
 
 std::vector<Mount> user_entries(const Rootfs& rootfs, const Host& host, const Identity& identity) {
-  const std::string shell = rootfs.find("/bin/bash", O_PATH) ? "/bin/bash" : "/bin/sh";
-  const std::string name = identity.uid == 0 ? "root" : host.user_name.empty() ? "user" : host.user_name;
-  const std::string group = identity.gid == 0 ? "root" : host.group_name.empty() ? name : host.group_name;
-  const std::string home = identity.uid == 0 ? "/root" : host.home.empty() ? "/" : host.home.string();
   std::vector<Mount> plan;
-  add_entry(plan, rootfs, "/etc/passwd", identity.uid,
-            fmt::format("{}:x:{}:{}::{}:{}\n", field(name), identity.uid, identity.gid, field(home), shell));
-  add_entry(plan, rootfs, "/etc/group", identity.gid, fmt::format("{}:x:{}:\n", field(group), identity.gid));
+  add_entry(plan, rootfs, "/etc/passwd", identity.uid, [&] {
+    const std::string shell = rootfs.find("/bin/bash", O_PATH) ? "/bin/bash" : "/bin/sh";
+    const std::string home = identity.uid == 0 ? "/root" : host.home.empty() ? "/" : host.home.string();
+    return fmt::format("{}:x:{}:{}::{}:{}\n", field(user_name(host, identity)), identity.uid, identity.gid, field(home),
+                       shell);
+  });
+  add_entry(plan, rootfs, "/etc/group", identity.gid, [&] {
+    const std::string& name = host.group_name.empty() ? host.user_name : host.group_name;
+    return fmt::format("{}:x:{}:\n", field(identity.gid == 0 ? "root" : name.empty() ? "user" : name), identity.gid);
+  });
   return plan;
 }
 
