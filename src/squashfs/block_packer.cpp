@@ -64,7 +64,8 @@ struct BlockPacker::ContentHash {
   }
 };
 
-BlockPacker::BlockPacker(BlockWriter& writer) : writer_(writer), hash_(std::make_unique<ContentHash>()) {}
+BlockPacker::BlockPacker(BlockWriter& writer)
+    : writer_(writer), block_bytes_(writer.block_bytes()), hash_(std::make_unique<ContentHash>()) {}
 BlockPacker::~BlockPacker() = default;
 
 void BlockPacker::begin_file(std::uint64_t size_bytes) {
@@ -78,22 +79,22 @@ void BlockPacker::begin_file(std::uint64_t size_bytes) {
     return;
   }
   if (fragment_ == nullptr) fragment_ = writer_.acquire();
-  is_in_fragment_ = size_ <= k_block_bytes - fragment_filled_;
+  is_in_fragment_ = size_ <= block_bytes_ - fragment_filled_;
   // A file may yet prove to be a copy, which must not end the open fragment early: it is collected beside it.
   if (!is_in_fragment_ && block_ == nullptr) block_ = writer_.acquire();
 }
 
 std::span<std::byte> BlockPacker::room() {
   if (is_small() && is_in_fragment_) {
-    return std::span(fragment_.get(), k_block_bytes).subspan(fragment_filled_ + block_filled_);
+    return std::span(fragment_.get(), block_bytes_).subspan(fragment_filled_ + block_filled_);
   }
   if (block_ == nullptr) block_ = writer_.acquire();
-  return std::span(block_.get(), k_block_bytes).subspan(block_filled_);
+  return std::span(block_.get(), block_bytes_).subspan(block_filled_);
 }
 
 void BlockPacker::advance(std::size_t bytes) {
   block_filled_ += bytes;
-  if (block_filled_ == k_block_bytes) flush_block();
+  if (block_filled_ == block_bytes_) flush_block();
 }
 
 void BlockPacker::append(std::span<const std::byte> bytes) {
@@ -109,10 +110,10 @@ void BlockPacker::append(std::span<const std::byte> bytes) {
 void BlockPacker::append_zeros(std::uint64_t count) {
   while (count > 0) {
     // Whole blocks are counted, never made: a hole may be as large as the limits let it.
-    if (!is_small() && block_filled_ == 0 && count >= k_block_bytes) {
-      add_zero_blocks(count / k_block_bytes);
-      hole_bytes_ += count / k_block_bytes * k_block_bytes;
-      count %= k_block_bytes;
+    if (!is_small() && block_filled_ == 0 && count >= block_bytes_) {
+      add_zero_blocks(count / block_bytes_);
+      hole_bytes_ += count / block_bytes_ * block_bytes_;
+      count %= block_bytes_;
       continue;
     }
     const std::span<std::byte> free = room();

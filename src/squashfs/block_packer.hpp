@@ -1,6 +1,6 @@
-// Cuts file contents into squashfs blocks, as mksquashfs's defaults do: files under 128 KiB share fragment blocks,
-// bigger ones get blocks of their own with a short last one. Equal contents are stored once, blocks of zeros not at
-// all.
+// Cuts file contents into squashfs blocks, as mksquashfs's defaults do: files under a block (128 KiB in mlctr's images)
+// share fragment blocks, bigger ones get blocks of their own with a short last one. Equal contents are stored once,
+// blocks of zeros not at all.
 #pragma once
 
 #include <array>
@@ -52,7 +52,7 @@ class BlockPacker {
     std::uint32_t fragment, offset;
   };
 
-  bool is_small() const { return size_ < k_block_bytes; }
+  bool is_small() const { return size_ < block_bytes_; }
   std::span<std::byte> room();
   void advance(std::size_t bytes);
   void flush_block();
@@ -62,6 +62,7 @@ class BlockPacker {
   void flush_fragment();
 
   BlockWriter& writer_;
+  const std::uint32_t block_bytes_;
   std::unique_ptr<ContentHash> hash_;
 
   std::uint64_t size_ = 0;        // of the file begun

@@ -41,7 +41,7 @@ BlockBuffer BlockWriter::acquire() {
   wait_for_turn(lock, &BlockWriter::has_buffer);
   if (spare_.empty()) {
     ++buffers_made_;
-    return make_block_buffer();
+    return make_block_buffer(pool_.block_bytes());
   }
   BlockBuffer buffer = std::move(spare_.back());
   spare_.pop_back();

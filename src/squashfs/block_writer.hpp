@@ -42,10 +42,12 @@ class BlockWriter {
   BlockWriter(const BlockWriter&) = delete;
   BlockWriter& operator=(const BlockWriter&) = delete;
 
-  /// A buffer to fill with up to k_block_bytes. Throws Cancelled, or what made writing fail.
+  /// A buffer to fill with up to block_bytes(). Throws Cancelled, or what made writing fail.
   BlockBuffer acquire();
   /// Gives a buffer back unused.
   void release(BlockBuffer buffer);
+
+  std::uint32_t block_bytes() const noexcept { return pool_.block_bytes(); }
 
   BlockFileIndex begin_file();
   /// Adds to the file begun last.

@@ -12,6 +12,7 @@ namespace mlctr::squashfs {
 namespace {
 
 constexpr int k_small_level = 15;
+constexpr sqfs_u32 k_gzip_level = 6;  // zlib's own default; libsquashfs's 9 takes three times as long for 1% less
 
 // For compressors of other tools' images only (base/late_library.hpp).
 struct LibSquashfs {
@@ -27,12 +28,29 @@ const LibSquashfs& libsquashfs() {
 struct ZstdFree {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
+struct ZstdCompressorFree {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
 struct SquashfsFree {
   void operator()(sqfs_compressor_t* compressor) const { sqfs_destroy(compressor); }
 };
 
+using LibraryCompressor = std::unique_ptr<sqfs_compressor_t, SquashfsFree>;
+
 [[noreturn]] void throw_broken() {
   throw Error("a block of it is broken");
+}
+
+LibraryCompressor make_library_compressor(CompressorId id, std::size_t block_bytes, sqfs_u16 flags) {
+  sqfs_compressor_config_t config;
+  sqfs_compressor_t* compressor = nullptr;
+  const bool is_known =
+      libsquashfs().compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id), block_bytes, flags) == 0;
+  if (id == CompressorId::gzip) config.level = k_gzip_level;
+  if (!is_known || libsquashfs().compressor_create(&config, &compressor) != 0) {
+    throw Error(fmt::format("its compressor is unknown (number {})", static_cast<unsigned>(id)));
+  }
+  return LibraryCompressor(compressor);
 }
 
 }  // namespace
@@ -45,9 +63,52 @@ Bytes compress_zstd(std::span<const std::byte> payload) {
   return out;
 }
 
+struct Compressor::Context {
+  std::unique_ptr<ZSTD_CCtx, ZstdCompressorFree> zstd{};
+  int zstd_level = 0;
+  LibraryCompressor other{};
+};
+
+Compressor::Compressor(CompressorId id, std::size_t block_bytes, int level) : context_(std::make_unique<Context>()) {
+  switch (id) {
+    case CompressorId::zstd:
+      context_->zstd.reset(ZSTD_createCCtx());
+      context_->zstd_level = level;
+      if (!context_->zstd) throw Error("no memory for a zstd compressor");
+      return;
+    case CompressorId::gzip:
+    case CompressorId::xz:
+    case CompressorId::lz4:
+      context_->other = make_library_compressor(id, block_bytes, 0);
+      return;
+    case CompressorId::lzma:
+    case CompressorId::lzo:
+      return;
+  }
+}
+
+Compressor::Compressor(Compressor&&) noexcept = default;
+Compressor::~Compressor() = default;
+
+std::size_t Compressor::compress(std::span<const std::byte> block, std::span<std::byte> into) {
+  // With room for the worst case all of them fail only for want of memory; stored raw, the block is as good.
+  std::size_t size = 0;
+  if (context_->zstd) {
+    size = ZSTD_compressCCtx(context_->zstd.get(), into.data(), into.size(), block.data(), block.size(),
+                             context_->zstd_level);
+    if (ZSTD_isError(size)) return 0;
+  } else if (context_->other) {
+    const auto done = context_->other->do_block(
+        context_->other.get(), reinterpret_cast<const sqfs_u8*>(block.data()), static_cast<sqfs_u32>(block.size()),
+        reinterpret_cast<sqfs_u8*>(into.data()), static_cast<sqfs_u32>(into.size()));
+    size = done < 0 ? 0 : static_cast<std::size_t>(done);
+  }
+  return size < block.size() ? size : 0;
+}
+
 struct Decompressor::Context {
   std::unique_ptr<ZSTD_DCtx, ZstdFree> zstd;
-  std::unique_ptr<sqfs_compressor_t, SquashfsFree> other;
+  LibraryCompressor other;
 };
 
 Decompressor::Decompressor(CompressorId id, std::size_t block_bytes) : id_(id), block_bytes_(block_bytes) {
@@ -72,14 +133,7 @@ std::unique_ptr<Decompressor::Context> Decompressor::borrow() const {
     if (!context->zstd) throw Error("no memory for a zstd decompressor");
     return context;
   }
-  sqfs_compressor_config_t config;
-  sqfs_compressor_t* compressor = nullptr;
-  if (libsquashfs().compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id_), block_bytes_,
-                                           SQFS_COMP_FLAG_UNCOMPRESS) != 0 ||
-      libsquashfs().compressor_create(&config, &compressor) != 0) {
-    throw Error(fmt::format("its compressor is unknown (number {})", static_cast<unsigned>(id_)));
-  }
-  context->other.reset(compressor);
+  context->other = make_library_compressor(id_, block_bytes_, SQFS_COMP_FLAG_UNCOMPRESS);
   return context;
 }
 

@@ -1,4 +1,4 @@
-// Decompression of squashfs blocks, whatever compressor made them: zstd here, the others through libsquashfs.
+// Squashfs blocks, compressed and back, whatever compressor the image has: zstd here, the others through libsquashfs.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,23 @@ namespace mlctr::squashfs {
 
 /// One zstd frame, small rather than fast to make: for metadata and what little is added to an image.
 Bytes compress_zstd(std::span<const std::byte> payload);
+
+/// One thread's compressor of data blocks.
+class Compressor {
+ public:
+  /// `level` is zstd's; the others have one of their own. Throws Error as Decompressor does.
+  Compressor(CompressorId id, std::size_t block_bytes, int level);
+  Compressor(Compressor&&) noexcept;
+  ~Compressor();
+
+  /// How many bytes `block` became in `into`; 0 where it gets no smaller, or there is no compressor to call (lzo, lzma:
+  /// every reader takes blocks that are stored as they are). The same bytes give the same result.
+  std::size_t compress(std::span<const std::byte> block, std::span<std::byte> into);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
 
 /// Thread-safe: each call borrows a context of its own, made when all others are in use.
 class Decompressor {

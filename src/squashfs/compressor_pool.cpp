@@ -3,48 +3,39 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <new>
 
 #include "base/thread.hpp"
 #include "squashfs/tree.hpp"
 
 namespace mlctr::squashfs {
 
-static_assert(k_block_buffer_bytes >= ZSTD_COMPRESSBOUND(k_block_bytes));
+static_assert(block_buffer_bytes(4u << 10) >= ZSTD_COMPRESSBOUND(4u << 10));
+static_assert(block_buffer_bytes(k_block_bytes) >= ZSTD_COMPRESSBOUND(k_block_bytes));
+static_assert(block_buffer_bytes(1u << 20) >= ZSTD_COMPRESSBOUND(1u << 20));
 
-BlockBuffer make_block_buffer() {
-  return std::make_unique_for_overwrite<std::byte[]>(k_block_buffer_bytes);
+BlockBuffer make_block_buffer(std::size_t block_bytes) {
+  return std::make_unique_for_overwrite<std::byte[]>(block_buffer_bytes(block_bytes));
 }
 
-struct BlockCompressor::Context {
-  ZSTD_CCtx* zstd = ZSTD_createCCtx();
-  Context() {
-    if (zstd == nullptr) throw std::bad_alloc();
-  }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-  ~Context() { ZSTD_freeCCtx(zstd); }
-};
-
-BlockCompressor::BlockCompressor(int level)
-    : context_(std::make_unique<Context>()), spare_(make_block_buffer()), level_(level) {}
-BlockCompressor::BlockCompressor(BlockCompressor&&) noexcept = default;
-BlockCompressor::~BlockCompressor() = default;
+BlockCompressor::BlockCompressor(const BlockFormat& format, int level)
+    : compressor_(format.compressor, format.block_bytes, level),
+      buffer_bytes_(block_buffer_bytes(format.block_bytes)),
+      spare_(make_block_buffer(format.block_bytes)) {}
 
 std::uint32_t BlockCompressor::compress(BlockBuffer& block, std::size_t size) {
-  const std::size_t packed =
-      ZSTD_compressCCtx(context_->zstd, spare_.get(), k_block_buffer_bytes, block.get(), size, level_);
-  // With room for the worst case zstd fails only for want of memory; stored raw, the block is as good.
-  if (ZSTD_isError(packed) != 0 || packed >= size) return static_cast<std::uint32_t>(size) | k_raw_block;
+  const std::size_t packed = compressor_.compress({block.get(), size}, {spare_.get(), buffer_bytes_});
+  if (packed == 0) return static_cast<std::uint32_t>(size) | k_raw_block;
   std::swap(block, spare_);
   return static_cast<std::uint32_t>(packed);
 }
 
-CompressorPool::CompressorPool(unsigned threads, int level) {
+CompressorPool::CompressorPool(unsigned threads, int level, const BlockFormat& format)
+    : block_bytes_(format.block_bytes) {
   for (unsigned i = 0; i < std::max(threads, 1u); ++i) {
     try {
-      workers_.push_back(start_thread(
-          "compress with", [this, compressor = BlockCompressor(level)]() mutable { work(std::move(compressor)); }));
+      workers_.push_back(start_thread("compress with", [this, compressor = BlockCompressor(format, level)]() mutable {
+        work(std::move(compressor));
+      }));
     } catch (const std::exception&) {
       // Login nodes limit processes and memory: fewer threads only take longer.
       if (workers_.empty()) throw;

@@ -11,30 +11,32 @@
 #include <thread>
 #include <vector>
 
+#include "squashfs/block_format.hpp"
+#include "squashfs/codec.hpp"
+
 namespace mlctr::squashfs {
 
-/// Room for one block, compressed or not: k_block_buffer_bytes long, so that a compressor can trade it for its own.
+/// Room for one block, compressed or not: block_buffer_bytes() long, so that a compressor can trade it for its own.
 using BlockBuffer = std::unique_ptr<std::byte[]>;
-/// A block plus what zstd may add to it (ZSTD_COMPRESSBOUND of 128 KiB, checked in the source).
-inline constexpr std::size_t k_block_buffer_bytes = (128u << 10) + 512;
-BlockBuffer make_block_buffer();
+/// A block plus what zstd may add to it (ZSTD_COMPRESSBOUND, checked in the source).
+constexpr std::size_t block_buffer_bytes(std::size_t block_bytes) {
+  return block_bytes + block_bytes / 256 + 64;
+}
+BlockBuffer make_block_buffer(std::size_t block_bytes);
 
-/// One thread's zstd context and spare buffer, kept from block to block.
+/// One thread's compressor and spare buffer, kept from block to block.
 class BlockCompressor {
  public:
-  explicit BlockCompressor(int level);
-  BlockCompressor(BlockCompressor&&) noexcept;
-  ~BlockCompressor();
+  BlockCompressor(const BlockFormat& format, int level);
 
-  /// Compresses the first `size` bytes of `block` and leaves the result in `block`, or the bytes as they are where zstd
-  /// makes them no smaller. Returns squashfs's size word (| k_raw_block). The same bytes give the same result.
+  /// Compresses the first `size` bytes of `block` and leaves the result in `block`, or the bytes as they are where they
+  /// get no smaller. Returns squashfs's size word (| k_raw_block). The same bytes give the same result.
   std::uint32_t compress(BlockBuffer& block, std::size_t size);
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  Compressor compressor_;
+  std::size_t buffer_bytes_;
   BlockBuffer spare_;
-  int level_;
 };
 
 class CompressorPool {
@@ -42,14 +44,15 @@ class CompressorPool {
   /// Runs on one of the pool's threads with that thread's compressor; must not throw.
   using Task = std::function<void(BlockCompressor&)>;
 
-  /// `threads` workers (at least one); `level` is zstd's.
-  CompressorPool(unsigned threads, int level);
+  /// `threads` workers (at least one) for blocks of one format; `level` is zstd's.
+  CompressorPool(unsigned threads, int level, const BlockFormat& format = {});
   /// Ends the threads; tasks not yet begun are dropped, so whoever submits waits for its own first.
   ~CompressorPool();
   CompressorPool(const CompressorPool&) = delete;
   CompressorPool& operator=(const CompressorPool&) = delete;
 
   unsigned threads() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  std::uint32_t block_bytes() const noexcept { return block_bytes_; }
 
   /// Queues a task, first come first served. The queue is bounded by its users: each layer has few blocks in flight.
   void submit(Task task);
@@ -57,6 +60,7 @@ class CompressorPool {
  private:
   void work(BlockCompressor compressor);
 
+  const std::uint32_t block_bytes_;
   std::mutex mutex_;
   std::condition_variable has_work_;
   std::deque<Task> tasks_;

@@ -22,9 +22,9 @@ std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
 }
 
 // A reader would take the next inode's bytes for block sizes, or the other way round.
-void check_blocks(const FileContent& file) {
-  const std::uint64_t whole = file.size_bytes / k_block_bytes;
-  const bool has_tail_block = file.size_bytes % k_block_bytes != 0 && file.fragment == k_no_fragment;
+void check_blocks(const FileContent& file, std::uint32_t block_bytes) {
+  const std::uint64_t whole = file.size_bytes / block_bytes;
+  const bool has_tail_block = file.size_bytes % block_bytes != 0 && file.fragment == k_no_fragment;
   if (file.block_words.size() != whole + (has_tail_block ? 1 : 0)) {
     throw Error(fmt::format("a file of {} bytes can't have {} blocks", file.size_bytes, file.block_words.size()));
   }
@@ -98,7 +98,7 @@ class InodeEncoder {
   }
 
   void put_file(const FileContent& file) {
-    check_blocks(file);
+    check_blocks(file, place_.block_bytes);
     if (!is_extended()) {
       put(bytes_, static_cast<std::uint32_t>(file.start));
       put(bytes_, file.fragment);

@@ -30,7 +30,8 @@ struct InodePlace {
   std::uint16_t uid_index = 0;
   std::uint16_t gid_index = 0;
   std::uint32_t xattrs = k_no_xattrs;
-  const Listing* listing = nullptr;  ///< directories
+  const Listing* listing = nullptr;           ///< directories
+  std::uint32_t block_bytes = k_block_bytes;  ///< of the image
 };
 
 /// Marks of layer files become what layer_marks.hpp says; their xattrs are the caller's to pass.

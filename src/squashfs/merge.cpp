@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -28,6 +29,10 @@ struct LayerFile {
   std::map<std::uint32_t, std::uint32_t> kept_fragments{};  // number in the layer -> in the image
 };
 
+std::uint64_t page_end(std::uint64_t at) {
+  return (at + k_data_start - 1) / k_data_start * k_data_start;
+}
+
 std::uint64_t stored_bytes(const FileContent& file) {
   std::uint64_t bytes = 0;
   for (const std::uint32_t word : file.block_words) bytes += word & k_stored_size_mask;
@@ -36,8 +41,21 @@ std::uint64_t stored_bytes(const FileContent& file) {
 
 class Merge {
  public:
-  explicit Merge(const std::vector<std::filesystem::path>& layers) {
-    for (const std::filesystem::path& path : layers) apply(path);
+  explicit Merge(BlockFormat format = {}) : format_(std::move(format)) {}
+
+  // The tree's data is to be copied from `file`.
+  void apply(const std::filesystem::path& path, Fd file, Tree tree) {
+    LayerFile& layer = layers_.emplace_back(LayerFile{path, std::move(file), {}, {}, {}});
+    layer.fragments = std::move(tree.fragments);
+    apply(std::move(tree), path);
+  }
+
+  // The layer's data lies in the output already, where it may stay: its fragments are the image's first. Call it once,
+  // last.
+  void apply_in_place(PackedLayer layer, const std::filesystem::path& path) {
+    copies_start_ = page_end(layer.data_end);
+    merged_.tree().fragments = std::move(layer.tree.fragments);
+    apply(std::move(layer.tree), path);
   }
 
   void add(const std::vector<AddedFile>& added) {
@@ -55,19 +73,11 @@ class Merge {
     copy_extents(sources, output, stop, progress);
     write_all_at(output, added_bytes_, added_start, "the image");
     if (stop.stop_requested()) throw Cancelled();
-    write_tables(merged_.tree(), output, added_start + added_bytes_.size());
+    write_tables(merged_.tree(), output, added_start + added_bytes_.size(), format_);
   }
 
  private:
-  void apply(const std::filesystem::path& path) {
-    LayerFile& layer = layers_.emplace_back(LayerFile{path, open_file(path, O_RDONLY), {}, {}, {}});
-    const Reader reader(layer.file.get(), path);
-    if (reader.superblock().block_bytes != k_block_bytes || reader.superblock().compressor != CompressorId::zstd) {
-      throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
-                              path.string(), k_block_bytes));
-    }
-    Tree tree = read_tree(reader);
-    layer.fragments = std::move(tree.fragments);
+  void apply(Tree tree, const std::filesystem::path& path) {
     try {
       merged_.apply(std::move(tree));
     } catch (Error& error) {
@@ -81,9 +91,9 @@ class Merge {
   FileContent store(std::string_view content) {
     FileContent file{.size_bytes = content.size(), .start = added_bytes_.size()};
     for (auto rest = std::as_bytes(std::span(content)); !rest.empty();) {
-      const auto block = rest.first(std::min<std::size_t>(rest.size(), k_block_bytes));
-      const Bytes compressed = compress_zstd(block);
-      const bool is_smaller = compressed.size() < block.size();
+      const auto block = rest.first(std::min<std::size_t>(rest.size(), format_.block_bytes));
+      const Bytes compressed = format_.compressor == CompressorId::zstd ? compress_zstd(block) : Bytes();
+      const bool is_smaller = !compressed.empty() && compressed.size() < block.size();
       put(added_bytes_, is_smaller ? std::span<const std::byte>(compressed) : block);
       file.block_words.push_back(
           static_cast<std::uint32_t>(is_smaller ? compressed.size() : block.size() | k_raw_block));
@@ -92,7 +102,7 @@ class Merge {
     return file;
   }
 
-  // Calls `action` with each regular file that has a name in the image, and its layer (k_no_layer: added).
+  // Calls `action` with each regular file that has a name in the image, and its layer's number (k_no_layer: added).
   template <class Action>
   void each_live_file(Action action) {
     for (InodeIndex i = 0; i < merged_.tree().inodes.size(); ++i) {
@@ -104,7 +114,7 @@ class Merge {
   void find_needed() {
     order_ = walk_order(merged_.tree());
     each_live_file([&](const FileContent& file, std::uint32_t number) {
-      if (number == k_no_layer) return;
+      if (!is_copied(number)) return;
       LayerFile& layer = layers_[number];
       layer.plan.need(file.start, stored_bytes(file));
       if (file.fragment != k_no_fragment) layer.kept_fragments.emplace(file.fragment, 0);
@@ -117,9 +127,12 @@ class Merge {
     }
   }
 
+  // Whether a layer of this number is a file to copy from, neither in place nor added.
+  bool is_copied(std::uint32_t number) const { return number < layers_.size(); }
+
   // Returns where the added files' blocks go.
   std::uint64_t place_extents() {
-    std::uint64_t at = k_data_start;
+    std::uint64_t at = copies_start_;
     for (LayerFile& layer : layers_) {
       at = layer.plan.place(at);
       for (auto& [number, in_image] : layer.kept_fragments) {
@@ -136,7 +149,7 @@ class Merge {
       const bool has_blocks = stored_bytes(file) > 0;
       if (number == k_no_layer) {
         file.start += added_start;
-      } else {
+      } else if (is_copied(number)) {
         const LayerFile& layer = layers_[number];
         file.start = has_blocks ? layer.plan.moved(file.start) : 0;
         if (file.fragment != k_no_fragment) file.fragment = layer.kept_fragments.at(file.fragment);
@@ -144,6 +157,8 @@ class Merge {
     });
   }
 
+  const BlockFormat format_;
+  std::uint64_t copies_start_ = k_data_start;
   std::vector<LayerFile> layers_;
   MergedTree merged_;
   Bytes added_bytes_;
@@ -154,7 +169,35 @@ class Merge {
 
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
                   std::stop_token stop, ProgressItem* progress) {
-  Merge merge(layers);
+  Merge merge;
+  for (const std::filesystem::path& path : layers) {
+    Fd file = open_file(path, O_RDONLY);
+    const Reader reader(file.get(), path);
+    if (block_format(reader) != BlockFormat{}) {
+      throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
+                              path.string(), k_block_bytes));
+    }
+    merge.apply(path, std::move(file), read_tree(reader));
+  }
+  merge.add(added);
+  merge.write(output, stop, progress);
+}
+
+void merge_upper(const std::filesystem::path& base, UpperDirectory upper, const std::vector<AddedFile>& added,
+                 int output, const PackOptions& options, std::stop_token stop, ProgressItem* progress) {
+  Fd file = open_file(base, O_RDONLY);
+  const Reader reader(file.get(), base);
+  const BlockFormat format = block_format(reader);
+  Tree base_tree = read_tree(reader);
+  const std::filesystem::path upper_name = upper.name;
+  CompressorPool pool(options.threads, options.compression_level, format);
+  PackedLayer changes = pack_upper(std::move(upper), base_tree, output, pool, options.limits, stop);
+  // Off with what a dropped duplicate may have left behind the last block: the copies need not cover all of it.
+  if (::ftruncate(output, static_cast<off_t>(changes.data_end)) != 0) throw SysError("cannot set the size of an image");
+
+  Merge merge(format);
+  merge.apply(base, std::move(file), std::move(base_tree));
+  merge.apply_in_place(std::move(changes), upper_name);
   merge.add(added);
   merge.write(output, stop, progress);
 }

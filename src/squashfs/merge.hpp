@@ -1,5 +1,5 @@
-// Layer files -> one image, without recompressing: data and fragment blocks are copied raw, only tables are written anew
-// (DESIGN decision 2).
+// Layer files -> one image, or an image and its changes -> a new one, without recompressing: data and fragment blocks
+// are copied raw, only tables are written anew (DESIGN decision 2).
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/progress.hpp"
+#include "squashfs/convert_layer.hpp"
+#include "squashfs/upper_layer.hpp"
 
 namespace mlctr::squashfs {
 
@@ -18,9 +20,21 @@ struct AddedFile {
 };
 
 /// Writes a whole image to `output` (empty, read-write), without syncing it. `layers` base first. Whiteouts, opaque
-/// directories, shadowed files and links across layers are resolved; what no file needs is not copied (but for small gaps).
-/// Deterministic: the same layer files give the same bytes. `progress` may be null.
+/// directories, shadowed files and links across layers are resolved; what no file needs is not copied (but for small
+/// gaps). Deterministic: the same layer files give the same bytes. `progress` may be null.
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
                   std::stop_token stop, ProgressItem* progress);
+
+struct PackOptions {
+  unsigned threads = 1;
+  int compression_level = 1;  ///< zstd's, where the image has zstd
+  LayerLimits limits;
+};
+
+/// Writes the image that an overlay of `upper` over the image `base` shows, as merge_layers does. The base may be any
+/// squashfs 4.0 image at the start of its file: the new one has its compressor and block size, and only what is in
+/// `upper` gets compressed (pack_upper says what becomes of it).
+void merge_upper(const std::filesystem::path& base, UpperDirectory upper, const std::vector<AddedFile>& added,
+                 int output, const PackOptions& options, std::stop_token stop, ProgressItem* progress);
 
 }  // namespace mlctr::squashfs

@@ -54,8 +54,9 @@ XattrSet marks_of(const InodeKind& kind) {
 
 class TableWriter {
  public:
-  TableWriter(const Tree& tree, MetadataCompression compression)
+  TableWriter(const Tree& tree, const BlockFormat& format, MetadataCompression compression)
       : tree_(tree),
+        format_(format),
         compression_(compression),
         order_(walk_order(tree)),
         positions_(tree.inodes.size()),
@@ -115,7 +116,8 @@ class TableWriter {
                                   .uid_index = ids_.place(inode.uid),
                                   .gid_index = ids_.place(inode.gid),
                                   .xattrs = write_xattrs(inode),
-                                  .listing = listing}));
+                                  .listing = listing,
+                                  .block_bytes = format_.block_bytes}));
     return position;
   }
 
@@ -143,15 +145,17 @@ class TableWriter {
   }
 
   std::uint16_t flags() const {
-    return compression_ == MetadataCompression::none ? k_flag_raw_inodes | k_flag_raw_xattrs | k_flag_raw_ids : 0;
+    const int raw = k_flag_raw_inodes | k_flag_raw_xattrs | k_flag_raw_ids;
+    return static_cast<std::uint16_t>((compression_ == MetadataCompression::none ? raw : 0) |
+                                      (format_.compressor_options.empty() ? 0 : k_flag_compressor_options));
   }
 
   std::uint64_t write_file(int output, std::uint64_t tables_start, MetadataPosition root) {
     Superblock superblock{.inode_count = order_.inode_count,
                           .made_at = order_.newest_mtime,  // not the clock: the same layers give the same bytes
-                          .block_bytes = k_block_bytes,
+                          .block_bytes = format_.block_bytes,
                           .fragment_count = static_cast<std::uint32_t>(tree_.fragments.size()),
-                          .compressor = CompressorId::zstd,
+                          .compressor = format_.compressor,
                           .flags = flags(),
                           .id_count = ids_.count(),
                           .root_inode = root.reference()};
@@ -171,13 +175,16 @@ class TableWriter {
     if (!xattrs_.is_empty()) superblock.xattr_table = append_lookup(xattrs_.finish(at));
     superblock.bytes_used = at;
     // Last: an image that was cut short before has no magic, and nobody takes it for one.
-    write_all_at(output, encode(superblock), 0, k_file_name);
+    Bytes head = encode(superblock);
+    put(head, std::span<const std::byte>(format_.compressor_options));
+    write_all_at(output, head, 0, k_file_name);
     const std::uint64_t length = (at + k_file_alignment - 1) / k_file_alignment * k_file_alignment;
     if (::ftruncate(output, static_cast<off_t>(length)) != 0) throw SysError("cannot set the length of an image");
     return length;
   }
 
   const Tree& tree_;
+  const BlockFormat format_;
   MetadataCompression compression_;
   WalkOrder order_;
   std::vector<std::uint64_t> positions_;
@@ -192,7 +199,11 @@ class TableWriter {
 }  // namespace
 
 std::uint64_t write_tables(const Tree& tree, int output, std::uint64_t tables_start, MetadataCompression compression) {
-  return TableWriter(tree, compression).write(output, tables_start);
+  return TableWriter(tree, {}, compression).write(output, tables_start);
+}
+
+std::uint64_t write_tables(const Tree& tree, int output, std::uint64_t tables_start, const BlockFormat& format) {
+  return TableWriter(tree, format, MetadataCompression::none).write(output, tables_start);
 }
 
 }  // namespace mlctr::squashfs

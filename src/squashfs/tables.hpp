@@ -5,11 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "squashfs/block_format.hpp"
 #include "squashfs/tree.hpp"
 
 namespace mlctr::squashfs {
-
-class Reader;
 
 /// Where data may begin: the superblock's 96 bytes rounded up to a page, so that a merge can share extents (reflink).
 inline constexpr std::uint64_t k_data_start = 4096;
@@ -25,6 +24,8 @@ enum class MetadataCompression { none, zstd };
 /// Error where the tree has more than squashfs can hold (owners, names, listings). Returns the length of the file.
 std::uint64_t write_tables(const Tree& tree, int output, std::uint64_t tables_start,
                            MetadataCompression compression = MetadataCompression::none);
+/// For data blocks of any format; metadata stays uncompressed, which every reader takes.
+std::uint64_t write_tables(const Tree& tree, int output, std::uint64_t tables_start, const BlockFormat& format);
 
 /// Reads the tables of any squashfs 4.0 image (whatever its compressor) at `offset` of `file`, every number checked.
 /// Throws Error "FILE is not a whole squashfs image: …". Layer-file marks (Whiteout, LowerLink, opaque, implied) are
