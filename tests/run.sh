@@ -143,10 +143,10 @@ fi
 logged install 1200 tests/install.sh build images test
 
 mlctr=${MLCTR:-$root/build/release/src/cli/mlctr}
-build release "progress_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
+build release "progress_demo\|image_server_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
 if ! $quick; then
   build dev 'unit_[a-z_]*'
-  build tsan 'unit_\(app\|base\|registry\|squashfs\|store\)'  # those that start threads
+  build tsan 'unit_\(app\|base\|registry\|runtime\|squashfs\|store\)'  # those that start threads
   build fuzz 'fuzz_[a-z_]*'
 fi
 [ -x "$mlctr" ] || finish

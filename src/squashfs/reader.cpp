@@ -37,7 +37,9 @@ Reader::Reader(int file, const std::filesystem::path& name, std::uint64_t offset
       blocks_(image_, decompressor_, cached_blocks),
       ids_(read_ids()),
       fragments_(fragment_table()),
-      xattrs_(xattr_tables()) {}
+      xattrs_(xattr_tables()) {
+  if (!std::holds_alternative<StoredDirectory>(root().kind)) image_.refuse("its root is not a directory");
+}
 
 std::vector<std::uint32_t> Reader::read_ids() const {
   const LookupReader table(image_, blocks_, superblock_.id_table, superblock_.bytes_used, superblock_.id_count,

@@ -91,7 +91,7 @@ class DirectoryCursor {
 
 class Reader {
  public:
-  /// Borrows `file`. `cached_blocks` of metadata, 8 KiB each, are kept.
+  /// Borrows `file`. `cached_blocks` of metadata, 8 KiB each, are kept. The root is read: it is a directory.
   Reader(int file, const std::filesystem::path& name, std::uint64_t offset = 0, std::size_t cached_blocks = 1024);
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;

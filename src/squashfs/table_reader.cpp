@@ -50,7 +50,6 @@ class TreeReader {
     read_fragments();
     const MetadataPosition root = MetadataPosition::of(reader_.superblock().root_inode);
     StoredInode inode = reader_.inode(root);
-    if (!std::holds_alternative<StoredDirectory>(inode.kind)) reader_.image().refuse("its root is not a directory");
     known_.emplace(root.reference(), k_root);
     open(k_root, std::get<StoredDirectory>(inode.kind));
     tree_.root() = decode(std::move(inode));
