@@ -24,13 +24,22 @@ bool is_from(const ContainerRecord& record, const BaseImage& image) {
                                        : record.manifest_digest == image.manifest_digest;
 }
 
+[[noreturn]] void refuse_taken(const std::string& name) {
+  throw Error(fmt::format("there is a container {} already", name),
+              fmt::format("`mlctr run {0}` uses it, `mlctr rm {0}` removes it", name));
+}
+
 }  // namespace
+
+void check_name_is_free(const Configuration& configuration, const std::string& name) {
+  check_container_name(name);
+  if (open_containers(configuration).has(name)) refuse_taken(name);
+}
 
 StoredContainer create_container(const Configuration& configuration, const BaseImage& image, const std::string& name) {
   check_container_name(name);
   if (auto made = try_create(configuration, image, name)) return std::move(*made);
-  throw Error(fmt::format("there is a container {} already", name),
-              fmt::format("`mlctr run {0}` uses it, `mlctr rm {0}` removes it", name));
+  refuse_taken(name);
 }
 
 StoredContainer find_or_create_container(const Configuration& configuration, const BaseImage& image,

@@ -8,6 +8,9 @@
 
 namespace mlctr {
 
+/// Throws UsageError where `name` can't be a container's, Error where there is one of that name.
+void check_name_is_free(const Configuration& configuration, const std::string& name);
+
 /// Throws Error where there is a container of that name already.
 StoredContainer create_container(const Configuration& configuration, const BaseImage& image, const std::string& name);
 

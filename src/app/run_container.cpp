@@ -2,22 +2,22 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 #include "app/changed_files.hpp"
 #include "app/container_program.hpp"
+#include "app/exec_container.hpp"
+#include "app/remove_container.hpp"
+#include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "runtime/apply_mounts.hpp"
 #include "runtime/container_server.hpp"
-#include "runtime/join.hpp"
 #include "squashfs/reader.hpp"
 
 namespace mlctr {
@@ -75,13 +75,18 @@ Plan make_plan(const RunSubject& subject, const RunRequest& request, const Runti
   return plan;
 }
 
-std::string describe(const RunSubject& subject, const Plan& plan) {
-  return nlohmann::ordered_json{{"name", subject.container ? subject.container->record.name : ""},
-                                {"image", subject.image.reference},
-                                {"command", plan.program.command},
-                                {"remapped", plan.spec.identity.uid == 0 && plan.spec.identity.outer_uid != 0},
-                                {"started_at", std::time(nullptr)}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string describe(const RunSubject& subject, const RunRequest& request, const Plan& plan) {
+  const ImageConfig config = config_of(subject.image);
+  return to_description({.name = subject.container ? subject.container->record.name : "",
+                         .image = subject.image.reference,
+                         .command = plan.program.command,
+                         .started_at = std::time(nullptr),
+                         .remap = request.remap,
+                         .home = request.base.home,
+                         .image_environment = config.environment,
+                         .environment = request.environment,
+                         .image_directory = config.working_directory,
+                         .working_directory = request.working_directory});
 }
 
 runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket socket, std::string description) {
@@ -100,21 +105,31 @@ std::variant<runtime::ContainerSocket, runtime::Message> claim(const RuntimeDire
     if (auto answer = runtime::ask_container(directory.sockets, name, runtime::k_join); answer && !answer->fds.empty()) {
       return std::move(*answer);
     }
-    // One at a time finds out that nobody listens and takes the place.
-    const Fd lock = open_file(directory.lock, O_RDWR | O_CREAT, 0600);
-    if (::flock(lock.get(), LOCK_EX) != 0) throw SysError("cannot lock " + directory.lock.string());
-    try {
-      return runtime::ContainerSocket(directory.sockets, name);
-    } catch (const SysError& error) {
-      if (error.errno_value() != EADDRINUSE) throw;  // somebody was faster: join them
-    }
+    if (auto socket = try_take_socket(directory, name)) return std::move(*socket);
   }
 }
 
-[[noreturn]] void join_and_become(const runtime::Message& running, const RunSubject& subject, const RunRequest& request) {
-  const runtime::Program program = make_program(request, config_of(subject.image), runtime::look_at_host());
-  runtime::join_container(running, request.remap);
-  runtime::become(program);
+// An unnamed container is nobody else's: where an earlier one still has the name that this pid gives, it gets another.
+runtime::ContainerSocket claim_unnamed(const RuntimeDirectory& directory) {
+  std::string id = fmt::format("{}", ::getpid());
+  for (;;) {
+    if (auto socket = try_take_socket(directory, unnamed_socket_name(id))) return std::move(*socket);
+    id = fmt::format("{}.{}", ::getpid(), random_suffix());
+  }
+}
+
+// Somebody may have removed the container since it was found; from here on nobody can.
+void check_still_there(const StoredContainer& container) {
+  if (std::filesystem::exists(container.upper)) return;
+  throw Error(fmt::format("the container {} was removed just now", container.record.name));
+}
+
+RunResult join(const runtime::Message& running, const RunSubject& subject, const RunRequest& request) {
+  if (request.before_join) request.before_join();
+  RunRequest here = request;
+  here.base.home = parse_description(running.text).home;
+  const runtime::Program program = make_program(here, config_of(subject.image), runtime::look_at_host());
+  return {run_inside(running, program)};
 }
 
 bool must_wait(const RunSubject& subject, const RunRequest& request) {
@@ -153,25 +168,23 @@ runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerSer
   });
 }
 
-// Others may have joined and be at work in it still.
-void remove_after_use(const ContainerStore& containers, const RuntimeDirectory& directory, const std::string& name) {
-  const auto answer = runtime::ask_container(directory.sockets, socket_name(containers.root(), name), runtime::k_describe);
-  if (answer && !nlohmann::json::parse(answer->text).at("pids").empty()) return;
-  containers.remove(name);
-}
-
 }  // namespace
 
 RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request) {
   const RuntimeDirectory directory = open_runtime_directory();
   const ContainerStore containers = open_containers(configuration);
-  auto place = claim(directory, subject.container ? socket_name(containers.root(), subject.container->record.name)
-                                                  : fmt::format("{}.run", ::getpid()));
-  if (const auto* running = std::get_if<runtime::Message>(&place)) join_and_become(*running, subject, request);
+  runtime::ContainerSocket socket;
+  if (subject.container) {
+    auto place = claim(directory, socket_name(containers.root(), subject.container->record.name));
+    if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, subject, request);
+    socket = std::move(std::get<runtime::ContainerSocket>(place));
+    check_still_there(*subject.container);
+  } else {
+    socket = claim_unnamed(directory);
+  }
 
   const Plan plan = make_plan(subject, request, directory);
-  const runtime::ContainerServer server =
-      start_server(plan, std::move(std::get<runtime::ContainerSocket>(place)), describe(subject, plan));
+  const runtime::ContainerServer server = start_server(plan, std::move(socket), describe(subject, request, plan));
   if (!must_wait(subject, request)) {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
     build_and_become(plan, server, nullptr);
@@ -179,7 +192,7 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   const ChangedFiles changed;
   const runtime::ProgramEnd end = build_and_wait(plan, server, changed, request.base.own_namespaces);
   if (subject.container && request.lifetime == Lifetime::remove) {
-    remove_after_use(containers, directory, subject.container->record.name);
+    remove_idle_container(containers, directory, subject.container->record.name);
   }
   return {end, subject.container ? 0 : changed.count()};
 }

@@ -1,6 +1,7 @@
 // The use case `mlctr run`: an image or a named container becomes a running program, without unpacking anything.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct RunRequest {
   runtime::BaseOptions base{};
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
+  std::function<void()> before_join{};  ///< called where the container runs already, and so is as it is
 };
 
 /// Which container of that name the program ran in is for the caller to have found or made (create_container).

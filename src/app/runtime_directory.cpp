@@ -1,6 +1,8 @@
 #include "app/runtime_directory.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/error.hpp"
+#include "base/fd.hpp"
 
 namespace mlctr {
 namespace {
@@ -35,8 +38,18 @@ void make_private(const std::filesystem::path& directory) {
   }
   // In /tmp anyone may have been there first.
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw Error(fmt::format("cannot trust the runtime directory {}: it is not yours alone", directory.string()), k_choose);
+    throw Error(fmt::format("cannot trust the runtime directory {}: it is not yours alone", directory.string()),
+                k_choose);
   }
+}
+
+constexpr std::string_view k_unnamed = ".run";
+
+// One at a time finds out that nobody listens, and acts on it.
+Fd lock_sockets(const RuntimeDirectory& directory) {
+  Fd lock = open_file(directory.lock, O_RDWR | O_CREAT, 0600);
+  if (::flock(lock.get(), LOCK_EX) != 0) throw SysError("cannot lock " + directory.lock.string());
+  return lock;
 }
 
 }  // namespace
@@ -51,6 +64,31 @@ std::string socket_name(const std::filesystem::path& container_root, std::string
   struct stat status {};
   if (::stat(container_root.c_str(), &status) != 0) throw SysError("cannot look at " + container_root.string());
   return fmt::format("{:x}-{:x}.{}", status.st_dev, status.st_ino, name);
+}
+
+std::string unnamed_socket_name(std::string_view id) {
+  return fmt::format("{}{}", id, k_unnamed);
+}
+
+std::string id_of_unnamed(const std::string& socket) {
+  return socket.ends_with(k_unnamed) ? socket.substr(0, socket.size() - k_unnamed.size()) : socket;
+}
+
+std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& directory, const std::string& name) {
+  const Fd lock = lock_sockets(directory);
+  try {
+    return runtime::ContainerSocket(directory.sockets, name);
+  } catch (const SysError& error) {
+    if (error.errno_value() != EADDRINUSE) throw;
+    return std::nullopt;
+  }
+}
+
+void remove_dead_sockets(const RuntimeDirectory& directory) {
+  const Fd lock = lock_sockets(directory);
+  for (const std::string& name : runtime::list_container_sockets(directory.sockets)) {
+    runtime::remove_dead_socket(directory.sockets, name);
+  }
 }
 
 }  // namespace mlctr

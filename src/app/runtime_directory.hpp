@@ -7,8 +7,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "runtime/container_socket.hpp"
 
 namespace mlctr {
 
@@ -21,5 +24,15 @@ RuntimeDirectory open_runtime_directory();
 
 /// A named container's socket: containers of one name in different stores are different ones.
 std::string socket_name(const std::filesystem::path& container_root, std::string_view name);
+
+/// An unnamed container's, and back; `id` is a number, mlctr's pid as a rule. No named container's socket is called so.
+std::string unnamed_socket_name(std::string_view id);
+std::string id_of_unnamed(const std::string& socket);
+
+/// A socket to listen on, taken from a dead server where one had it; absent where somebody listens.
+std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& directory, const std::string& name);
+
+/// Removes the sockets that killed servers left.
+void remove_dead_sockets(const RuntimeDirectory& directory);
 
 }  // namespace mlctr

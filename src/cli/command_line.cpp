@@ -17,17 +17,20 @@ namespace {
 struct Synonym {
   std::string_view other, ours;
 };
-constexpr std::array<Synonym, 11> k_synonyms{{{"ls", "images"},
+constexpr std::array<Synonym, 14> k_synonyms{{{"ls", "images"},
                                               {"list", "images"},
                                               {"import", "pull"},
                                               {"download", "pull"},
                                               {"remove", "rmi"},
+                                              {"start", "run"},
+                                              {"attach", "exec"},
+                                              {"enter", "exec"},
+                                              {"containers", "ps"},
                                               {"delete", "rmi"},
                                               {"prune", "gc"},
                                               {"clean", "gc"},
                                               {"df", "du"},
-                                              {"show", "inspect"},
-                                              {"save", "export"}}};
+                                              {"show", "inspect"}}};
 
 std::vector<std::string> command_names(const CLI::App& program) {
   std::vector<std::string> names;
@@ -99,7 +102,7 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
   program->get_formatter()->column_width(28);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add : {add_pull, add_run, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
+  for (const auto add : {add_pull, add_run, add_exec, add_ps, add_create, add_rm, add_save, add_commit, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
                          add_config, add_completion, add_help, add_version}) {
     add(*program, chosen);
   }
@@ -109,8 +112,8 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
 std::string program_help(const CLI::App& program) {
   std::string text =
       "  mlctr pull python:3.8                  an image from Docker Hub or any registry, as one squashfs file\n"
-      "  mlctr inspect python:3.8               what is in it, and where it lies\n"
-      "  mlctr export python:3.8 python.sqsh    a copy to take anywhere\n";
+      "  mlctr run python:3.8 python -V         a program in it\n"
+      "  mlctr run --remap-root --name py38 python:3.8 pip install numpy    changes stay in the container py38\n";
   for (const char* group : {k_containers_group, k_images_group, k_store_group, k_registry_group, k_mlctr_group}) {
     text += fmt::format("\n{}\n", group);
     for (const CLI::App* command : commands_of(program)) {

@@ -14,6 +14,12 @@ inline constexpr int k_own_failure = 125;  // docker's: never a code that a cont
 
 void add_pull(CLI::App& program, Action& chosen);
 void add_run(CLI::App& program, Action& chosen);
+void add_exec(CLI::App& program, Action& chosen);
+void add_ps(CLI::App& program, Action& chosen);
+void add_create(CLI::App& program, Action& chosen);
+void add_rm(CLI::App& program, Action& chosen);
+void add_save(CLI::App& program, Action& chosen);
+void add_commit(CLI::App& program, Action& chosen);
 void add_images(CLI::App& program, Action& chosen);
 void add_inspect(CLI::App& program, Action& chosen);
 void add_export(CLI::App& program, Action& chosen);

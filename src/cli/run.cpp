@@ -1,5 +1,6 @@
 // mlctr run
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "app/create_container.hpp"
@@ -7,10 +8,9 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
+#include "cli/find_or_pull.hpp"
 #include "cli/output.hpp"
-#include "cli/pull_with_progress.hpp"
 #include "cli/run_options.hpp"
-#include "cli/signals.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -22,31 +22,10 @@ struct Options {
   std::vector<std::string> words;  // what to run, then the command
   std::string name;
   std::string pull_policy = "missing";
+  std::vector<std::string> only_when_made;  // options given that a container which runs can't heed
   Verbosity verbosity = Verbosity::normal;
   Explain explain = Explain::nothing;
 };
-
-// An image is pulled where the policy says so; a container or a file is what it is.
-RunTarget find_or_pull(const Configuration& configuration, const Options& options) {
-  const std::string& text = options.words[0];
-  const auto found = find_run_target(configuration, text);
-  const bool is_pulled = found && std::holds_alternative<BaseImage>(*found) &&
-                         !std::get<BaseImage>(*found).manifest_digest.empty();
-  if (found && (options.pull_policy == "missing" || options.pull_policy == "never" || !is_pulled)) return *found;
-  if (options.pull_policy == "never") {
-    throw Error(fmt::format("no image or container {} here", printable(text)),
-                fmt::format("`mlctr pull {}` gets it", printable(text)));
-  }
-  const PullRequest request{.source = parse_image_source(text),
-                            .policy = options.pull_policy == "always" ? PullPolicy::always : PullPolicy::newer};
-  run_stoppable(
-      [&](std::stop_token stop) {
-        pull_with_progress(request, configuration, text, options.verbosity, std::move(stop));
-      },
-      k_pull_goes_on);
-  if (auto pulled = find_run_target(configuration, text)) return *pulled;
-  throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
-}
 
 RunSubject make_subject(const Configuration& configuration, const RunTarget& target, const Options& options) {
   if (const auto* container = std::get_if<StoredContainer>(&target)) {
@@ -79,6 +58,11 @@ void tell_of_lost_changes(std::size_t files) {
                   files == 1 ? "" : "s"));
 }
 
+// Where the container runs already.
+void warn_of_ignored_options(const std::vector<std::string>& options, const std::string& name) {
+  if (!options.empty()) say(fmt::format("ignoring {}: {} is already running", fmt::join(options, ", "), name));
+}
+
 int run(const Options& options) {
   if (options.words.empty()) throw UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help");
   const Configuration configuration = load_configuration();
@@ -87,7 +71,11 @@ int run(const Options& options) {
   request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
   if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) request.lost_changes = LostChanges::tell;
 
-  const RunSubject subject = make_subject(configuration, find_or_pull(configuration, options), options);
+  if (!options.name.empty()) check_container_name(options.name);  // before a long pull
+  const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
+  const RunSubject subject =
+      make_subject(configuration, find_or_pull_target(configuration, options.words[0], choice), options);
+  request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
   if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request));
   const RunResult result = run_container(configuration, subject, request);
   tell_of_lost_changes(result.lost_changes);
@@ -125,6 +113,8 @@ void add_run(CLI::App& program, Action& chosen) {
       "Exit code: the program's; 125 mlctr failed, 126 not executable, 127 not found.\n");
   command->final_callback([options, command, &chosen] {
     options->words = command->remaining();
+    options->only_when_made = given_container_options(*command);
+    if (options->run->request.lifetime == Lifetime::remove) options->only_when_made.emplace_back("--rm");
     chosen = [options] { return run(*options); };
   });
 }

@@ -88,6 +88,15 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
       "--no-entrypoint", [&request] { request.entrypoint = Entrypoint::none; }, "Run the command alone");
 }
 
+std::vector<std::string> given_container_options(const CLI::App& command) {
+  std::vector<std::string> given;
+  for (const char* name : {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare",
+                           "--host-devices"}) {
+    if (command.count(name) > 0) given.emplace_back(name);
+  }
+  return given;
+}
+
 RunRequest make_run_request(const RunOptions& options) {
   RunRequest request = options.request;
   const runtime::Host host = runtime::look_at_host();

@@ -20,6 +20,9 @@ void add_program_options(CLI::App& command, const std::shared_ptr<RunOptions>& o
 /// What a container is made of, which can't be changed once it runs: --mount, --unshare, --read-only …
 void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>& options);
 
+/// Those of add_container_options() that the command line has: "--mount".
+std::vector<std::string> given_container_options(const CLI::App& command);
+
 /// Reads the --env-file, looks at the mounts' sources. Throws UsageError.
 RunRequest make_run_request(const RunOptions& options);
 

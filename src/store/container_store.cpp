@@ -73,7 +73,8 @@ void remove_tree(const std::filesystem::path& tree) {
   if (!error) return;
   open_up(tree);
   std::filesystem::remove_all(tree, error);
-  if (error) throw SysError("cannot remove " + tree.string(), error.value());
+  struct stat status {};
+  if (error && ::lstat(tree.c_str(), &status) == 0) throw SysError("cannot remove " + tree.string(), error.value());
 }
 
 // Removed by the destructor unless it was given its name.
@@ -131,9 +132,13 @@ StoredContainer ContainerStore::at(std::string_view name) const {
           .work = directory / "work"};
 }
 
-std::optional<StoredContainer> ContainerStore::find(std::string_view name) const {
+bool ContainerStore::has(std::string_view name) const {
   std::error_code error;
-  if (!is_container_name(name) || !std::filesystem::is_directory(root_ / name, error)) return std::nullopt;
+  return is_container_name(name) && std::filesystem::is_directory(root_ / name, error);
+}
+
+std::optional<StoredContainer> ContainerStore::find(std::string_view name) const {
+  if (!has(name)) return std::nullopt;
   return at(name);
 }
 
@@ -169,24 +174,27 @@ ContainerListing ContainerStore::list() const {
   return listing;
 }
 
-bool ContainerStore::remove(std::string_view name) const {
-  if (!is_container_name(name)) return false;
-  // Out of sight first: a container half removed must never run.
-  const std::filesystem::path away = root_ / (std::string(k_removed) + random_suffix());
-  if (::rename((root_ / name).c_str(), away.c_str()) != 0) {
-    if (errno == ENOENT) return false;
-    throw SysError(fmt::format("cannot remove the container {}", name));
-  }
-  remove_tree(away);
-  return true;
+std::optional<std::filesystem::path> ContainerStore::set_aside(std::string_view name) const {
+  if (!is_container_name(name)) return std::nullopt;
+  std::filesystem::path aside = root_ / (std::string(k_removed) + random_suffix());
+  if (::rename((root_ / name).c_str(), aside.c_str()) == 0) return aside;
+  if (errno == ENOENT) return std::nullopt;
+  throw SysError(fmt::format("cannot remove the container {}", name));
 }
 
-void ContainerStore::remove_leftovers() const {
+void ContainerStore::remove_aside(const std::filesystem::path& aside) const {
+  remove_tree(aside);
+}
+
+std::vector<std::filesystem::path> ContainerStore::leftovers() const {
+  std::vector<std::filesystem::path> found;
   for (const std::string& name : list_directory(root_)) {
     struct stat status {};
-    const bool is_old = ::lstat((root_ / name).c_str(), &status) == 0 && status.st_mtime < ::time(nullptr) - k_abandoned_after_s;
-    if (name.starts_with(k_removed) || (name.starts_with(k_new) && is_old)) remove_tree(root_ / name);
+    const bool is_old =
+        ::lstat((root_ / name).c_str(), &status) == 0 && status.st_mtime < ::time(nullptr) - k_abandoned_after_s;
+    if (name.starts_with(k_removed) || (name.starts_with(k_new) && is_old)) found.push_back(root_ / name);
   }
+  return found;
 }
 
 }  // namespace mlctr

@@ -47,16 +47,21 @@ class ContainerStore {
   explicit ContainerStore(std::filesystem::path root) : root_(std::move(root)) {}
   const std::filesystem::path& root() const noexcept { return root_; }
 
+  /// Whether there is one of that name, whole or broken.
+  bool has(std::string_view name) const;
   /// Throws Error where its record is broken.
   std::optional<StoredContainer> find(std::string_view name) const;
   /// Creates the root as well. Absent where a container of this name is there already (another process was faster).
   std::optional<StoredContainer> create(const ContainerRecord& record, const std::filesystem::path& squashfs,
                                         std::string_view config) const;
   ContainerListing list() const;
-  /// False where it is not there. No process may be using it.
-  bool remove(std::string_view name) const;
-  /// Removes what a killed create() or remove() left.
-  void remove_leftovers() const;
+  /// Takes it out of sight, at once: a container half removed must never run. Where it lies then; absent where it was
+  /// not there (any more). No process may be using it.
+  std::optional<std::filesystem::path> set_aside(std::string_view name) const;
+  /// Removes what set_aside() returned, directories that nobody may read included.
+  void remove_aside(const std::filesystem::path& aside) const;
+  /// What a killed create() or remove_aside() left, for remove_aside().
+  std::vector<std::filesystem::path> leftovers() const;
 
  private:
   StoredContainer at(std::string_view name) const;

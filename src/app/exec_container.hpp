@@ -1,0 +1,34 @@
+// The use case `mlctr exec`: one more program in a container that runs, among its processes and mounts and in its
+// environment.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/configuration.hpp"
+#include "runtime/identity.hpp"
+#include "runtime/message.hpp"
+#include "runtime/program.hpp"
+#include "runtime/supervise.hpp"
+
+namespace mlctr {
+
+struct ExecRequest {
+  std::vector<std::string> command{};      ///< empty: a shell
+  std::optional<runtime::Remap> remap{};   ///< absent: as the container's first program
+  std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
+  std::string working_directory{};         ///< empty: as the container's first program
+};
+
+/// `text` is a container's name, the number `mlctr ps` shows, or the pid of any process in one. Becomes the program; in
+/// a container with its own pid namespace waits for it instead. Throws Error where nothing of that name runs,
+/// CommandError.
+runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
+                                   const ExecRequest& request);
+
+/// The same where the container has been asked already: `answer` is its answer to "join".
+runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Program& program);
+
+}  // namespace mlctr

@@ -1,0 +1,137 @@
+#include "app/remove_container.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <thread>
+#include <variant>
+
+#include "app/run_target.hpp"
+#include "app/running_container.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "runtime/container_socket.hpp"
+
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36's has no linkage of its own (fixed in 2.37)
+}
+
+namespace mlctr {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto k_patience_with_sigterm = 3s;
+constexpr auto k_patience_with_kernel = 5s;  // for the end of what was killed, and of a server whose container ended
+constexpr auto k_look_every = 5ms;
+
+// While it is held, no run of the container can start: the place to be its server is taken.
+class HeldPlace {
+ public:
+  explicit HeldPlace(runtime::ContainerSocket socket) : socket_(std::move(socket)) {}
+  HeldPlace(HeldPlace&&) = default;
+  HeldPlace& operator=(HeldPlace&&) = delete;
+  ~HeldPlace() { socket_.remove(); }
+
+ private:
+  runtime::ContainerSocket socket_;
+};
+
+std::string mount_namespace_of(pid_t pid) {
+  std::array<char, PATH_MAX> target;
+  const ssize_t size = ::readlink(fmt::format("/proc/{}/ns/mnt", pid).c_str(), target.data(), target.size());
+  return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+// By descriptor: a pid may be another process's by the time the signal is sent.
+void send_signal(const RunningContainer& container, int signal) {
+  for (const pid_t pid : container.pids) {
+    const Fd process(::pidfd_open(pid, 0));
+    if (process && mount_namespace_of(pid) == container.mount_namespace) {
+      ::pidfd_send_signal(process.get(), signal, nullptr, 0);
+    }
+  }
+}
+
+// Absent where it has ended by now.
+std::optional<RunningContainer> look_at_running(const RuntimeDirectory& directory, const std::string& socket) {
+  const auto answer = runtime::ask_container(directory.sockets, socket, runtime::k_describe);
+  return answer ? std::optional(parse_description(answer->text)) : std::nullopt;
+}
+
+// The place, or the container that has it still after `patience`; `meet` is called with it again and again meanwhile,
+// and says whether waiting makes sense.
+template <class Meet>
+std::variant<HeldPlace, RunningContainer> take_place(const RuntimeDirectory& directory, const std::string& socket,
+                                                     Clock::duration patience, const Meet& meet) {
+  for (const auto end = Clock::now() + patience;; std::this_thread::sleep_for(k_look_every)) {
+    if (auto place = try_take_socket(directory, socket)) return HeldPlace(std::move(*place));
+    auto running = look_at_running(directory, socket);
+    if (running && (!meet(*running) || Clock::now() > end)) return std::move(*running);
+  }
+}
+
+bool has_ended(const RunningContainer& container) {
+  return container.pids.empty();  // and its server is about to
+}
+
+[[noreturn]] void refuse(const RunningContainer& running, std::string_view name) {
+  throw Error(fmt::format("cannot remove the container {}: {} process{} in it ({})", name, running.pids.size(),
+                          running.pids.size() == 1 ? " is" : "es are",
+                          fmt::join(running.pids.begin(),
+                                    running.pids.begin() + std::min<long>(std::ssize(running.pids), 8), ", ")),
+              fmt::format("`mlctr rm --force {}` ends them", name));
+}
+
+std::variant<HeldPlace, RunningContainer> end_processes(const RuntimeDirectory& directory, const std::string& socket) {
+  bool is_told = false;
+  auto place = take_place(directory, socket, k_patience_with_sigterm, [&](const RunningContainer& running) {
+    if (!std::exchange(is_told, true)) send_signal(running, SIGTERM);
+    return true;
+  });
+  if (std::holds_alternative<HeldPlace>(place)) return place;
+  return take_place(directory, socket, k_patience_with_kernel, [](const RunningContainer& running) {
+    send_signal(running, SIGKILL);
+    return true;
+  });
+}
+
+}  // namespace
+
+void remove_container(const Configuration& configuration, std::string_view name, InUse in_use) {
+  const ContainerStore containers = open_containers(configuration);
+  if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
+  const RuntimeDirectory directory = open_runtime_directory();
+  const std::string socket = socket_name(containers.root(), name);
+  std::optional<std::filesystem::path> aside;
+  {
+    const auto place = in_use == InUse::refuse ? take_place(directory, socket, k_patience_with_kernel, has_ended)
+                                               : end_processes(directory, socket);
+    if (const auto* running = std::get_if<RunningContainer>(&place)) refuse(*running, name);
+    aside = containers.set_aside(name);
+  }
+  // --rm of the run whose processes were ended removes it as well.
+  if (!aside && in_use == InUse::refuse)
+    throw Error(fmt::format("the container {} was removed by another just now", name));
+  if (aside) containers.remove_aside(*aside);
+}
+
+void remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name) {
+  const std::string socket = socket_name(containers.root(), name);
+  std::optional<std::filesystem::path> aside;
+  {
+    const auto place = take_place(directory, socket, k_patience_with_kernel, has_ended);
+    if (std::holds_alternative<HeldPlace>(place)) aside = containers.set_aside(name);
+  }
+  if (aside) containers.remove_aside(*aside);
+}
+
+}  // namespace mlctr

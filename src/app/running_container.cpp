@@ -1,0 +1,92 @@
+#include "app/running_container.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+
+namespace mlctr {
+namespace {
+
+std::string to_latin1_json(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text += c;
+    } else {
+      text += static_cast<char>(0xc0 | (byte >> 6));
+      text += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+  }
+  return text;
+}
+
+// The inverse; a code point that no byte has can't come from us.
+std::string from_latin1_json(const std::string& text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x80) {
+      bytes += text[i];
+    } else if ((lead == 0xc2 || lead == 0xc3) && i + 1 < text.size()) {
+      bytes += static_cast<char>((lead << 6) | (static_cast<unsigned char>(text[++i]) & 0x3f));
+    } else {
+      throw Error("a container's description holds what no mlctr writes");
+    }
+  }
+  return bytes;
+}
+
+std::vector<std::string> each(const std::vector<std::string>& texts, std::string (*convert)(std::string_view)) {
+  std::vector<std::string> converted;
+  for (const std::string& text : texts) converted.push_back(convert(text));
+  return converted;
+}
+
+std::vector<std::string> texts_at(const nlohmann::json& json, const char* key) {
+  std::vector<std::string> texts;
+  for (const auto& text : json.at(key)) texts.push_back(from_latin1_json(text.get_ref<const std::string&>()));
+  return texts;
+}
+
+std::string text_at(const nlohmann::json& json, const char* key) {
+  return from_latin1_json(json.at(key).get_ref<const std::string&>());
+}
+
+}  // namespace
+
+std::string to_description(const RunningContainer& container) {
+  return nlohmann::json{{"name", container.name},
+                        {"image", to_latin1_json(container.image)},
+                        {"command", each(container.command, to_latin1_json)},
+                        {"started_at", container.started_at},
+                        {"remapped", container.remap == runtime::Remap::root},
+                        {"home", container.home == runtime::HomeMount::yes},
+                        {"image_environment", each(container.image_environment, to_latin1_json)},
+                        {"environment", each(container.environment, to_latin1_json)},
+                        {"image_directory", to_latin1_json(container.image_directory)},
+                        {"working_directory", to_latin1_json(container.working_directory)}}
+      .dump();
+}
+
+RunningContainer parse_description(std::string_view description) {
+  try {
+    const auto json = nlohmann::json::parse(description);
+    return {.name = json.at("name"),
+            .image = text_at(json, "image"),
+            .command = texts_at(json, "command"),
+            .started_at = json.at("started_at"),
+            .remap = json.at("remapped").get<bool>() ? runtime::Remap::root : runtime::Remap::none,
+            .home = json.at("home").get<bool>() ? runtime::HomeMount::yes : runtime::HomeMount::no,
+            .image_environment = texts_at(json, "image_environment"),
+            .environment = texts_at(json, "environment"),
+            .image_directory = text_at(json, "image_directory"),
+            .working_directory = text_at(json, "working_directory"),
+            .mount_namespace = json.value("mount_namespace", ""),
+            .pids = json.value("pids", std::vector<pid_t>{})};
+  } catch (const nlohmann::json::exception&) {
+    throw Error("a container's description is not one: it may be of another version of mlctr");
+  }
+}
+
+}  // namespace mlctr

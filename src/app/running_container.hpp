@@ -1,0 +1,42 @@
+// What the server of a running container tells of it: written when it starts, read by whoever asks its socket.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base_container.hpp"
+#include "runtime/identity.hpp"
+
+namespace mlctr {
+
+struct RunningContainer {
+  std::string name{};   ///< empty: unnamed
+  std::string image{};  ///< the reference, or a file's path
+  std::vector<std::string> command{};
+  std::int64_t started_at = 0;  ///< seconds since 1970
+  runtime::Remap remap = runtime::Remap::none;
+  runtime::HomeMount home = runtime::HomeMount::yes;
+
+  // What a program that comes later starts with, as the first one did.
+  std::vector<std::string> image_environment{};  ///< "NAME=VALUE", the image's
+  std::vector<std::string> environment{};        ///< --env and --env-file of the run
+  std::string image_directory{};                 ///< WORKDIR
+  std::string working_directory{};               ///< --workdir of the run; may be empty
+
+  // Added by the server with every answer.
+  std::string mount_namespace{};  ///< "mnt:[4026532758]"
+  std::vector<pid_t> pids{};      ///< only in answer to "describe"
+};
+
+/// A JSON object, without what the server adds. Environments and paths need not be UTF-8: each byte goes as the code
+/// point of its value.
+std::string to_description(const RunningContainer& container);
+
+/// Throws Error where `description` is not one.
+RunningContainer parse_description(std::string_view description);
+
+}  // namespace mlctr

@@ -1,0 +1,49 @@
+// mlctr exec
+#include <fmt/format.h>
+
+#include "app/exec_container.hpp"
+#include "base/error.hpp"
+#include "cli/commands.hpp"
+#include "cli/run_options.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+struct ExecOptions {
+  std::shared_ptr<RunOptions> run = std::make_shared<RunOptions>();
+  std::vector<std::string> words;  // the container, then the command
+  enum class Identity { containers, chosen } identity = Identity::containers;
+};
+
+int exec(const ExecOptions& options) {
+  if (options.words.empty()) throw UsageError("mlctr exec: in which container?", "`mlctr ps` lists those that run");
+  const RunRequest run = make_run_request(*options.run);
+  ExecRequest request{.environment = run.environment, .working_directory = run.working_directory};
+  if (options.identity == ExecOptions::Identity::chosen) request.remap = run.remap;
+  const bool has_dashes = options.words.size() > 1 && options.words[1] == "--";
+  request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
+  return end_as(exec_container(load_configuration(), options.words[0], request));
+}
+
+}  // namespace
+
+void add_exec(CLI::App& program, Action& chosen) {
+  auto options = std::make_shared<ExecOptions>();
+  CLI::App* command = program.add_subcommand("exec", "Run one more program in a container that runs");
+  command->group(k_containers_group);
+  command->prefix_command();  // what follows the container is the program's
+  add_program_options(*command, options->run);
+  command->footer(
+      "  mlctr exec NAME|PID [COMMAND…]     PID: of any process in it; COMMAND: a shell where there is none\n"
+      "It sees the container's files, mounts and processes; environment, directory and user are those of the\n"
+      "program that started the container, but for what the options say.\n");
+  command->final_callback([options, command, &chosen] {
+    options->words = command->remaining();
+    if (command->count("--remap-root") + command->count("--no-remap-root") > 0) {
+      options->identity = ExecOptions::Identity::chosen;
+    }
+    chosen = [options] { return exec(*options); };
+  });
+}
+
+}  // namespace mlctr::cli

@@ -1,0 +1,55 @@
+#include "cli/find_or_pull.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/pull_with_progress.hpp"
+#include "cli/signals.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+void pull(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
+  const PullRequest request{.source = parse_image_source(text),
+                            .policy = choice.policy == "always" ? PullPolicy::always : PullPolicy::newer};
+  run_stoppable(
+      [&](std::stop_token stop) {
+        pull_with_progress(request, configuration, text, choice.verbosity, std::move(stop));
+      },
+      k_pull_goes_on);
+}
+
+[[noreturn]] void refuse_missing(const std::string& text) {
+  throw Error(fmt::format("no image or container {} here", printable(text)),
+              fmt::format("`mlctr pull {}` gets it", printable(text)));
+}
+
+[[noreturn]] void refuse_vanished(const std::string& text) {
+  throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
+}
+
+bool may_be_newer(const BaseImage& image, const PullChoice& choice) {
+  return !image.manifest_digest.empty() && (choice.policy == "newer" || choice.policy == "always");
+}
+
+}  // namespace
+
+RunTarget find_or_pull_target(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
+  if (auto found = find_run_target(configuration, text)) {
+    const auto* image = std::get_if<BaseImage>(&*found);
+    if (image == nullptr || !may_be_newer(*image, choice)) return std::move(*found);
+  }
+  return find_or_pull_image(configuration, text, choice);
+}
+
+BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
+  auto found = find_base_image(configuration, text);
+  if (found && !may_be_newer(*found, choice)) return std::move(*found);
+  if (!found && choice.policy == "never") refuse_missing(text);
+  pull(configuration, text, choice);
+  if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
+  refuse_vanished(text);
+}
+
+}  // namespace mlctr::cli

@@ -1,0 +1,22 @@
+// What a command is to start from: what is here already, else what a registry has.
+#pragma once
+
+#include <string>
+
+#include "app/run_target.hpp"
+#include "cli/progress_display.hpp"
+
+namespace mlctr::cli {
+
+struct PullChoice {
+  std::string policy = "missing";  ///< missing, newer, always, never
+  Verbosity verbosity = Verbosity::normal;
+};
+
+/// A container or a file is what it is; an image is pulled where the policy says so. Throws Error, StoppedBySignal.
+RunTarget find_or_pull_target(const Configuration& configuration, const std::string& text, const PullChoice& choice);
+
+/// The same of images alone.
+BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice);
+
+}  // namespace mlctr::cli
