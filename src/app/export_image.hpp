@@ -8,11 +8,10 @@
 #include <string_view>
 
 #include "app/configuration.hpp"
+#include "app/destination_file.hpp"
 #include "image/digest.hpp"
 
 namespace mlctr {
-
-enum class Overwrite { refuse, replace };
 
 struct ExportRequest {
   std::string image;                  ///< as find_image takes it
@@ -27,10 +26,6 @@ struct ExportedImage {
 };
 
 ExportedImage export_image(const Configuration& configuration, const ExportRequest& request, std::stop_token stop);
-
-/// Throws UsageError where no file may be written at `destination`: the name is empty, it is a directory or a device,
-/// its directory is missing, or it exists and must not be replaced.
-void check_destination(const std::filesystem::path& destination, Overwrite overwrite);
 
 /// Copies a squashfs file (a reflink where the filesystem can) so that `destination` appears whole or not at all.
 /// Returns its length. Throws Error where `destination` is a directory, or exists and must not be replaced: not even a

@@ -75,6 +75,12 @@ void NewImage::discard() noexcept {
   directory_.clear();
 }
 
+void NewImage::take(UnnamedFile& file) {
+  ::unlink(path().c_str());
+  if (!file.link(path())) throw SysError("cannot write " + path().string(), EEXIST);
+  file_ = open_file(path(), O_RDWR);
+}
+
 void NewImage::record_existing(const std::filesystem::path& squashfs) {
   file_.reset();
   ::unlink(path().c_str());

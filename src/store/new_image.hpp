@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/fd.hpp"
+#include "base/unnamed_file.hpp"
 
 namespace mlctr {
 
@@ -23,6 +24,9 @@ class NewImage {
   /// image.sqsh, for the caller to write: open for reading and writing, empty at first.
   int fd() const noexcept { return file_.get(); }
   std::filesystem::path path() const { return directory_ / "image.sqsh"; }
+
+  /// Instead of writing: image.sqsh is `file`, made below the same store.
+  void take(UnnamedFile& file);
 
   /// Instead of writing: image.sqsh becomes a symlink to the user's own file (made absolute), which is neither copied
   /// nor ever removed by us. Once that file's time differs from now, the image counts as gone: it was named after its

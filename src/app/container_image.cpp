@@ -1,0 +1,161 @@
+#include "app/container_image.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "app/run_target.hpp"
+#include "app/runtime_directory.hpp"
+#include "app/version.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "image/config.hpp"
+#include "image/json_value.hpp"
+#include "image/manifest.hpp"
+#include "runtime/container_socket.hpp"
+#include "runtime/identity.hpp"
+#include "squashfs/file_content.hpp"
+#include "squashfs/merge.hpp"
+
+namespace mlctr {
+namespace {
+
+using nlohmann::ordered_json;
+using squashfs::AddedFile;
+
+constexpr std::uint64_t k_max_provenance_bytes = 64u << 10;  // it holds all of the base's: a chain has to end somewhere
+
+class OwnFiles {
+ public:
+  explicit OwnFiles(const std::filesystem::path& squashfs)
+      : file_(open_regular_file(squashfs)), image_(file_.get(), squashfs) {}
+
+  // Empty where the image has none.
+  std::string read(std::string_view name) const {
+    return squashfs::read_small_file(image_, fmt::format("/.mlctr/{}", name), k_max_config_bytes).value_or("");
+  }
+
+ private:
+  Fd file_;
+  squashfs::Reader image_;
+};
+
+// Null where there is none worth keeping: it is only as good as whoever made the image.
+ordered_json base_provenance(const OwnFiles& base) {
+  const std::string body = base.read("provenance.json");
+  try {
+    check_json_limits(body, {.max_bytes = k_max_provenance_bytes});
+  } catch (const Error&) {
+    return nullptr;
+  }
+  ordered_json json = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : ordered_json();
+}
+
+// A file's path would be this host's.
+std::string portable_reference(const ContainerRecord& record) {
+  const bool is_file = record.manifest_digest.empty();
+  return is_file ? std::filesystem::path(record.image).filename().string() : record.image;
+}
+
+std::string write_provenance(const ContainerRecord& record, const OwnFiles& base) {
+  const ordered_json json{{"reference", portable_reference(record)},
+                          {"manifest_digest", record.manifest_digest},
+                          {"container", record.name},
+                          {"base", base_provenance(base)},
+                          {"mlctr_version", k_version}};
+  return json.dump(2, ' ', /*ensure_ascii=*/true, ordered_json::error_handler_t::replace) + "\n";
+}
+
+// How to run it stays; what the layers were is not true of the new image.
+std::string own_config(const std::string& base_config) {
+  parse_image_config(base_config);  // bounded, and an object
+  ordered_json json = ordered_json::parse(base_config);
+  json["rootfs"] = {{"type", "layers"}, {"diff_ids", ordered_json::array()}};
+  json.erase("history");
+  return json.dump();
+}
+
+std::vector<AddedFile> describe_image(const ContainerRecord& record, const BaseImage& image) {
+  const OwnFiles base(image.squashfs);
+  std::vector<AddedFile> files{{"/.mlctr/provenance.json", write_provenance(record, base)}};
+  if (!image.config_body.empty()) files.push_back({"/.mlctr/config.json", own_config(image.config_body)});
+  // Of an image that was saved itself, what that one was made from.
+  const bool is_from_registry = !base.read("manifest.json").empty();
+  for (const char* name : {"manifest.json", "config.json"}) {
+    std::string body = base.read(is_from_registry ? name : fmt::format("base/{}", name));
+    if (!body.empty()) files.push_back({fmt::format("/.mlctr/base/{}", name), std::move(body)});
+  }
+  return files;
+}
+
+void refuse_running(const ContainerStore& containers, const std::string& name) {
+  const RuntimeDirectory directory = open_runtime_directory();
+  const auto answer =
+      runtime::ask_container(directory.sockets, socket_name(containers.root(), name), runtime::k_describe);
+  if (!answer) return;
+  const auto description = nlohmann::json::parse(answer->text, nullptr, /*allow_exceptions=*/false);
+  const auto pids = description.is_object() ? description.value("pids", nlohmann::json()) : nlohmann::json();
+  if (!pids.is_array() || pids.empty()) return;  // its server is about to end
+  throw Error(fmt::format("{} process{} in it (pid {}…), which may change files at any time", pids.size(),
+                          pids.size() == 1 ? " is" : "es are", pids[0].dump()),
+              "save it when they have ended, or --live takes it as it is now");
+}
+
+// overlayfs makes <work>/work anew at every mount (ovl_workdir_create): whether it is the same one tells whether the
+// container was started since.
+using WorkId = std::tuple<ino_t, time_t, long>;
+WorkId look_at_work(const StoredContainer& container) {
+  struct stat status {};
+  if (::lstat((container.work / "work").c_str(), &status) != 0) return {};  // never started
+  return {status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+}
+
+squashfs::PackOptions pack_options(const Configuration& configuration) {
+  return {.threads = configuration.threads > 0 ? configuration.threads : std::thread::hardware_concurrency(),
+          .compression_level = configuration.compression_level,
+          .limits = {.max_uncompressed_bytes = configuration.max_layer_bytes,
+                     .max_entries = configuration.max_layer_entries}};
+}
+
+}  // namespace
+
+void read_files_as_owner() {
+  if (::geteuid() == 0) return;
+  try {
+    // The first process of a user namespace has all capabilities over its one user's files, CAP_DAC_OVERRIDE included.
+    runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), 0);
+  } catch (const Error&) {
+    // Most containers have no such file, and one that has says so by name.
+  }
+}
+
+void write_container_image(const Configuration& configuration, const StoredContainer& container,
+                           RunningContainers running, int output, ProgressBoard& board, std::stop_token stop) try {
+  const std::string& name = container.record.name;
+  if (running == RunningContainers::refuse) refuse_running(open_containers(configuration), name);
+  const WorkId before = look_at_work(container);
+  const BaseImage base = base_image_of(configuration, container);
+
+  const auto progress = board.add(name, std::filesystem::file_size(base.squashfs), ProgressKind::image);
+  progress->phase = Phase::merging;
+  squashfs::merge_upper(base.squashfs, {open_file(container.upper, O_RDONLY | O_DIRECTORY), container.upper},
+                        describe_image(container.record, base), output, pack_options(configuration), std::move(stop),
+                        progress.get());
+  if (running == RunningContainers::refuse && look_at_work(container) != before) {
+    throw Error("it was started meanwhile, and may have changed files", "save it again when it has ended");
+  }
+  progress->phase = Phase::done;
+} catch (const Cancelled&) {
+  throw;
+} catch (Error& error) {
+  error.add_context(fmt::format("cannot save the container {}", container.record.name));
+  throw;
+}
+
+}  // namespace mlctr

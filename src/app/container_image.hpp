@@ -1,0 +1,32 @@
+// A named container as an image: its base and its changes in one squashfs file (DESIGN decisions 2 and 6).
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "app/configuration.hpp"
+#include "base/progress.hpp"
+#include "store/container_store.hpp"
+
+namespace mlctr {
+
+/// refuse: a container in use is an Error, and so is one that is started meanwhile. take_as_is: files may be caught
+/// halfway.
+enum class RunningContainers { refuse, take_as_is };
+
+/// From here on the calling process (single-threaded: call it first) may read all files of its user, whatever their
+/// modes: programs take their own files' permissions away (/etc/shadow is 0000 on some systems) and would find them
+/// there all the same, being root. Does nothing where that is not possible here.
+void read_files_as_owner();
+
+/// Writes the image that the container shows to `output` (empty, read-write), without syncing it. The same container
+/// gives the same bytes. In it, /.mlctr has
+///   config.json         the base's, without diff_ids and history, which told of its layers
+///   provenance.json     {reference, manifest_digest: the base's; container; base: the base's own provenance;
+///                       mlctr_version}
+///   base/{manifest,config}.json   of the image in a registry that it all began with, where there was one
+/// Throws Error that names the container.
+void write_container_image(const Configuration& configuration, const StoredContainer& container,
+                           RunningContainers running, int output, ProgressBoard& board, std::stop_token stop);
+
+}  // namespace mlctr

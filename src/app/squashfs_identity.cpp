@@ -1,0 +1,67 @@
+#include "app/squashfs_identity.hpp"
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/hash.hpp"
+#include "image/config.hpp"
+#include "image/manifest.hpp"
+#include "squashfs/file_content.hpp"
+#include "squashfs/tables.hpp"
+
+namespace mlctr {
+namespace {
+
+Digest hash_file(int fd, const std::string& name, ProgressItem& progress, const std::stop_token& stop) {
+  progress.phase = Phase::converting;
+  Hasher hasher;
+  std::vector<std::byte> buffer(1u << 20);
+  std::uint64_t done = 0;
+  while (const std::size_t got = read_at(fd, buffer, done, name)) {
+    if (stop.stop_requested()) throw Cancelled();
+    hasher.update(std::span(buffer).first(got));
+    done += got;
+    progress.converted_bytes = done;
+  }
+  progress.phase = Phase::done;
+  return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
+}
+
+std::string empty_image_config(const Platform& platform) {
+  const nlohmann::ordered_json config = {
+      {"architecture", platform.architecture},
+      {"os", platform.os},
+      {"config", nlohmann::ordered_json::object()},
+      {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::ordered_json::array()}}}};
+  return config.dump();
+}
+
+}  // namespace
+
+SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, const Platform& platform,
+                                   ProgressItem& progress, const std::stop_token& stop) {
+  const squashfs::Reader reader(fd, file);
+  squashfs::read_tree(reader);  // all of its tables, once: what is recorded must be whole
+  const auto own = [&](const char* path, std::uint64_t max_bytes) {
+    return squashfs::read_small_file(reader, path, max_bytes).value_or("");
+  };
+  std::string config_body = own("/.mlctr/config.json", k_max_config_bytes);
+  if (config_body.empty()) config_body = empty_image_config(platform);
+  std::string manifest_body = own("/.mlctr/manifest.json", k_max_manifest_bytes);
+  if (manifest_body.empty()) {
+    manifest_body = write_manifest({.media_type = "application/vnd.oci.image.manifest.v1+json",
+                                    .config = {.media_type = "application/vnd.oci.image.config.v1+json",
+                                               .digest = Digest::of(config_body),
+                                               .size_bytes = config_body.size(),
+                                               .urls = {}},
+                                    .layers = {}});
+  }
+  // Read as strictly as what a registry sends: later commands trust what is in the store.
+  parse_manifest(manifest_body, {});
+  parse_image_config(config_body);
+  return {hash_file(fd, file.string(), progress, stop), std::move(manifest_body), std::move(config_body)};
+}
+
+}  // namespace mlctr
