@@ -50,6 +50,7 @@ std::optional<Provenance> parse_provenance(const std::string& body) {
   if (!json.is_object()) return std::nullopt;
   return Provenance{.reference = text_at(json, "reference"),
                     .manifest_digest = text_at(json, "manifest_digest"),
+                    .container = text_at(json, "container"),
                     .mlctr_version = text_at(json, "mlctr_version")};
 }
 

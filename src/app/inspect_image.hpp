@@ -19,6 +19,7 @@ namespace mlctr {
 struct Provenance {
   std::string reference;
   std::string manifest_digest;
+  std::string container;  ///< whose changes it has; empty for an image as it was pulled
   std::string mlctr_version;
 };
 

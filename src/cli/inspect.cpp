@@ -105,7 +105,9 @@ std::string describe(const ImageInspection& image) {
     lines.add("contents", "a squashfs that mlctr did not make: it carries no configuration");
   add_layer_lines(lines, image.layers);
   if (image.provenance) {
-    lines.add("made from", safe(image.provenance->reference));
+    const std::string& container = image.provenance->container;
+    lines.add("made from", safe(image.provenance->reference) +
+                               (container.empty() ? "" : ", with the changes of the container " + safe(container)));
     lines.add("made by", "mlctr " + safe(image.provenance->mlctr_version));
   }
   return lines.text();
@@ -135,6 +137,7 @@ nlohmann::ordered_json to_json(const ImageInspection& image) {
   if (image.provenance) {
     provenance = {{"reference", image.provenance->reference},
                   {"manifest_digest", image.provenance->manifest_digest},
+                  {"container", text_or_null(image.provenance->container)},
                   {"mlctr_version", image.provenance->mlctr_version}};
   }
   return {{"reference", text_or_null(image.reference)},
@@ -175,7 +178,8 @@ void add_inspect(CLI::App& program, Action& chosen) {
   command->footer(
       "--json: reference (as asked for), references (all of the image's), digest, squashfs, store, size (bytes),\n"
       "        pulled (seconds since 1970), platform,\n"
-      "        layers [digest, size, diff_id, cached], provenance {reference, manifest_digest, mlctr_version},\n"
+      "        layers [digest, size, diff_id, cached], provenance {reference, manifest_digest, container, "
+      "mlctr_version},\n"
       "        manifest and config (as the registry has them); null where unknown\n");
   command->final_callback([name, format, &chosen] { chosen = [name, format] { return inspect(*name, *format); }; });
 }
