@@ -25,7 +25,8 @@ NodeKind kind_of(const Fd& tree) {
 // Absent where the plan can do without.
 std::optional<OpenMount> open_bind(Mount mount, const BindMount& bind) {
   try {
-    Fd tree = bind_tree(bind.source, mount.attributes, mount.propagation != 0 ? mount.propagation : std::uint64_t{MS_PRIVATE});
+    Fd tree = bind_tree(bind.source, mount.attributes,
+                        mount.propagation != 0 ? mount.propagation : std::uint64_t{MS_PRIVATE});
     const NodeKind kind = kind_of(tree);
     return OpenMount{std::move(mount), std::move(tree), kind};
   } catch (const SysError&) {
@@ -42,19 +43,20 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
 // Puts one mount into place.
 class Attach {
  public:
-  Attach(const OpenMount& open, const Rootfs& rootfs, int scratch) : open_(open), rootfs_(rootfs), scratch_(scratch) {}
+  Attach(const OpenMount& open, Rootfs& rootfs, int scratch) : open_(open), rootfs_(rootfs), scratch_(scratch) {}
 
-  void operator()(const BindMount&) const { attach(open_.tree, open_.kind); }
-  void operator()(const SquashfsMount&) const { attach(open_.tree, NodeKind::directory); }
+  void operator()(const BindMount&) const { attach(open_.tree, open_.kind, MountOrigin::host); }
+  void operator()(const SquashfsMount&) const { attach(open_.tree, NodeKind::directory, MountOrigin::host); }
 
   void operator()(const TmpfsMount& tmpfs) const {
     FilesystemOptions options{{"source", "tmpfs"}, {"mode", fmt::format("{:o}", tmpfs.mode)}};
     if (tmpfs.size_bytes != 0) options.emplace_back("size", fmt::format("{}", tmpfs.size_bytes));
-    attach(new_filesystem("tmpfs", options, open_.mount.attributes), NodeKind::directory);
+    attach(new_filesystem("tmpfs", options, open_.mount.attributes), NodeKind::directory, MountOrigin::own);
   }
 
   void operator()(const KernelMount& kernel) const {
-    attach(new_filesystem(kernel.filesystem, kernel.options, open_.mount.attributes), NodeKind::directory);
+    attach(new_filesystem(kernel.filesystem, kernel.options, open_.mount.attributes), NodeKind::directory,
+           MountOrigin::own);
   }
 
   void operator()(const FileMount& file) const {
@@ -65,7 +67,7 @@ class Attach {
       write_all(made.get(), std::as_bytes(std::span(file.content)), open_.mount.target);
     }
     const auto path = fmt::format("/proc/self/fd/{}/{}", scratch_, name);
-    attach(bind_tree(path, open_.mount.attributes, MS_PRIVATE), NodeKind::file);
+    attach(bind_tree(path, open_.mount.attributes, MS_PRIVATE), NodeKind::file, MountOrigin::own);
   }
 
   void operator()(const LinkNode& link) const {
@@ -96,10 +98,12 @@ class Attach {
   }
 
  private:
-  void attach(const Fd& tree, NodeKind kind) const { rootfs_.attach(tree, open_.mount.target, kind); }
+  void attach(const Fd& tree, NodeKind kind, MountOrigin origin) const {
+    rootfs_.attach(tree, open_.mount.target, kind, origin);
+  }
 
   const OpenMount& open_;
-  const Rootfs& rootfs_;
+  Rootfs& rootfs_;
   int scratch_;
 };
 
@@ -128,7 +132,7 @@ std::vector<OpenMount> open_mounts(std::vector<Mount> plan, const std::function<
   return open;
 }
 
-void apply_mounts(const std::vector<OpenMount>& mounts, const Rootfs& rootfs, int scratch) {
+void apply_mounts(const std::vector<OpenMount>& mounts, Rootfs& rootfs, int scratch) {
   for (const OpenMount& open : mounts) {
     try {
       std::visit(Attach(open, rootfs, scratch), open.mount.source);

@@ -23,7 +23,7 @@ struct OpenMount {
 std::vector<OpenMount> open_mounts(std::vector<Mount> plan, const std::function<Fd(std::size_t)>& mount_squashfs);
 
 /// Files that are made lie in `scratch`, a directory of a mounted tmpfs of ours, under any names.
-void apply_mounts(const std::vector<OpenMount>& mounts, const Rootfs& rootfs, int scratch);
+void apply_mounts(const std::vector<OpenMount>& mounts, Rootfs& rootfs, int scratch);
 
 /// The squashfs files that a plan mounts, in the order open_mounts counts them.
 std::vector<std::filesystem::path> squashfs_files(const std::vector<Mount>& plan);

@@ -44,6 +44,18 @@ NodeKind kind_of(const Fd& node, std::string_view path) {
   return S_ISDIR(status.st_mode) ? NodeKind::directory : NodeKind::file;
 }
 
+std::uint64_t mount_id(const Fd& node) {
+  struct statx status {};
+  if (::statx(node.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0) throw SysError("cannot look at a mount");
+  return status.stx_mnt_id;
+}
+
+bool is_same_node(const Fd& left, const Fd& right) {
+  struct stat a {
+  }, b{};
+  return ::fstat(left.get(), &a) == 0 && ::fstat(right.get(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 std::optional<std::string> link_target(int directory, const std::string& name) {
   std::string target(PATH_MAX, '\0');
   const ssize_t size = ::readlinkat(directory, name.c_str(), target.data(), target.size());
@@ -53,6 +65,8 @@ std::optional<std::string> link_target(int directory, const std::string& name) {
 }
 
 }  // namespace
+
+Rootfs::Rootfs(Fd root) : root_(std::move(root)), own_mounts_{mount_id(root_)} {}
 
 std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
   const open_how how{
@@ -77,6 +91,7 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) co
   }
   if (links_left == 0) throw SysError("cannot make " + describe(path), ELOOP);
   const Fd parent = make_below(parent_of(path), NodeKind::directory, links_left - 1);
+  check_may_make_in(parent, parent_of(path));
   const std::string name = path.substr(path.find_last_of('/') + 1);
   const int made = kind == NodeKind::directory ? ::mkdirat(parent.get(), name.c_str(), 0755)
                                                : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
@@ -91,7 +106,18 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) co
   throw SysError("cannot make " + describe(path));
 }
 
-void Rootfs::attach(const Fd& tree, std::string_view path, NodeKind kind) const {
+// In the user's home, say, only what the user's own words lead to.
+void Rootfs::check_may_make_in(const Fd& parent, const std::string& parent_path) const {
+  if (own_mounts_.contains(mount_id(parent))) return;
+  const open_how how{.flags = O_PATH, .mode = 0, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+  const Fd as_named(openat2(root_.get(), parent_path.c_str(), how));
+  if (as_named && is_same_node(as_named, parent)) return;
+  throw Error(fmt::format("{} is not made: a link in the image leads there, and it is a directory of the host's",
+                          describe(parent_path)));
+}
+
+void Rootfs::attach(const Fd& tree, std::string_view path, NodeKind kind, MountOrigin origin) {
+  if (origin == MountOrigin::own) own_mounts_.insert(mount_id(tree));
   const Fd target = make(path, kind);
   if (::move_mount(tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
     throw SysError("cannot mount on " + describe(path));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,13 @@ namespace mlctr::runtime {
 
 enum class NodeKind { directory, file };
 
+/// Whose files a mount shows: made for the container, or the host's, which a link in an image must not lead changes to.
+enum class MountOrigin { own, host };
+
 class Rootfs {
  public:
-  /// `root`: the directory, O_PATH or opened for reading.
-  explicit Rootfs(Fd root) : root_(std::move(root)) {}
+  /// `root`: the directory, O_PATH or opened for reading; the root of a mount.
+  explicit Rootfs(Fd root);
 
   int fd() const noexcept { return root_.get(); }
 
@@ -25,11 +29,12 @@ class Rootfs {
   std::optional<Fd> find(std::string_view path, int flags) const;
 
   /// What is at `path`, made with missing parents (0755, an empty file 0644) where there is nothing; a dangling symlink
-  /// is followed and its target made. The descriptor is O_PATH. Throws Error where the other kind is there.
+  /// is followed and its target made. The descriptor is O_PATH. Throws Error where the other kind is there, or where a
+  /// link leads into a mount of the host's and something would have to be made there.
   Fd make(std::string_view path, NodeKind kind) const;
 
   /// Makes the target and mounts `tree` (open_tree(2), fsmount(2)) there.
-  void attach(const Fd& tree, std::string_view path, NodeKind kind) const;
+  void attach(const Fd& tree, std::string_view path, NodeKind kind, MountOrigin origin);
 
   /// A small regular file's content; absent where there is none, or it is no regular file, or larger than `max_bytes`.
   std::optional<std::string> read(std::string_view path, std::uint64_t max_bytes) const;
@@ -37,7 +42,10 @@ class Rootfs {
  private:
   Fd make_below(const std::string& path, NodeKind kind, int links_left) const;
 
+  void check_may_make_in(const Fd& parent, const std::string& parent_path) const;
+
   Fd root_;
+  std::set<std::uint64_t> own_mounts_;  // ids, statx(2)
 };
 
 }  // namespace mlctr::runtime

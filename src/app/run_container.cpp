@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -11,25 +12,20 @@
 #include "app/changed_files.hpp"
 #include "app/container_program.hpp"
 #include "app/exec_container.hpp"
+#include "app/open_image.hpp"
 #include "app/remove_container.hpp"
+#include "app/rootfs_fallback.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "runtime/apply_mounts.hpp"
+#include "runtime/binary_format.hpp"
 #include "runtime/container_server.hpp"
-#include "squashfs/reader.hpp"
 
 namespace mlctr {
 namespace {
-
-struct OpenImage {
-  Fd file;
-  std::unique_ptr<squashfs::Reader> reader;
-
-  explicit OpenImage(const std::filesystem::path& path)
-      : file(open_regular_file(path)), reader(std::make_unique<squashfs::Reader>(file.get(), path)) {}
-};
 
 // Everything about a run that is settled before the first namespace.
 struct Plan {
@@ -58,7 +54,34 @@ std::vector<runtime::Mount> plan_mounts(const RunRequest& request, const runtime
   return mounts;
 }
 
+// Said before anything is started.
+void check_sources(const std::vector<runtime::Mount>& mounts) {
+  for (const runtime::Mount& mount : mounts) {
+    const auto* bind = std::get_if<runtime::BindMount>(&mount.source);
+    struct stat status {};
+    if (bind == nullptr || mount.if_missing == runtime::IfMissing::skip || ::stat(bind->source.c_str(), &status) == 0) {
+      continue;
+    }
+    if (errno == ENOENT)
+      throw Error(fmt::format("source path does not exist: {}", printable(bind->source.string(), 4096)));
+    throw SysError(fmt::format("cannot mount {}", printable(bind->source.string(), 4096)));
+  }
+}
+
+void check_architecture(const BaseImage& image, const ImageConfig& config) {
+  const std::string& wanted = config.platform.architecture;
+  const std::string host = Platform::host().architecture;
+  if (wanted.empty() || wanted == host || runtime::can_run_architecture(wanted, host)) return;
+  throw Error(
+      fmt::format("{} is for {}, this machine is {}", printable(image.reference, 4096), printable(wanted), host),
+      fmt::format("`mlctr pull --arch {} …` gets the image for this machine, if there is one; an admin can make "
+                  "this one run: apt install qemu-user-static binfmt-support",
+                  host));
+}
+
 Plan make_plan(const RunSubject& subject, const RunRequest& request, const RuntimeDirectory& directory) {
+  check_architecture(subject.image, config_of(subject.image));
+  check_sources(request.mounts);
   Plan plan;
   plan.spec.identity = runtime::current_identity(request.remap);
   plan.spec.own_namespaces = request.base.own_namespaces & ~CLONE_NEWPID;
@@ -89,11 +112,21 @@ std::string describe(const RunSubject& subject, const RunRequest& request, const
                          .working_directory = request.working_directory});
 }
 
-runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket socket, std::string description) {
+// `plan` must stay where it is: its images are what there is to fall back to.
+void plan_rootfs(Plan& plan, const Configuration& configuration, const RunSubject& subject, const RunRequest& request) {
+  const StoredContainer* container = subject.container ? &*subject.container : nullptr;
+  plan.spec.choice = configuration.rootfs;
+  if (container != nullptr) plan.spec.copy = find_copy(*container);
+  plan.spec.fallback = make_rootfs_fallback(configuration, subject.image, container, plan.images, request.tell);
+}
+
+runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket socket, std::string description,
+                                      const std::filesystem::path& containers) {
   runtime::ServerSetup setup{.images = {},
                              .options = {.owner = {plan.spec.identity.uid, plan.spec.identity.gid}},
                              .socket = std::move(socket),
-                             .description = std::move(description)};
+                             .description = std::move(description),
+                             .at_end = [containers] { remove_dead_unpacked(containers); }};
   for (const OpenImage& image : plan.images) setup.images.push_back(image.reader.get());
   return runtime::ContainerServer::start(std::move(setup));
 }
@@ -102,7 +135,8 @@ runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket
 std::variant<runtime::ContainerSocket, runtime::Message> claim(const RuntimeDirectory& directory,
                                                                const std::string& name) {
   for (;;) {
-    if (auto answer = runtime::ask_container(directory.sockets, name, runtime::k_join); answer && !answer->fds.empty()) {
+    if (auto answer = runtime::ask_container(directory.sockets, name, runtime::k_join);
+        answer && !answer->fds.empty()) {
       return std::move(*answer);
     }
     if (auto socket = try_take_socket(directory, name)) return std::move(*socket);
@@ -142,7 +176,7 @@ bool must_wait(const RunSubject& subject, const RunRequest& request) {
 [[noreturn]] void build_and_become(const Plan& plan, const runtime::ContainerServer& server,
                                    const ChangedFiles* changed) {
   const Fd upper = runtime::build_container(plan.spec, server);
-  if (changed != nullptr) changed->begin(upper);
+  if (changed != nullptr && upper) changed->begin(upper);
   runtime::become(plan.program);
 }
 
@@ -150,13 +184,14 @@ bool must_wait(const RunSubject& subject, const RunRequest& request) {
 // leaves behind.
 [[noreturn]] void be_init(const Plan& plan, const runtime::ContainerServer& server, const ChangedFiles& changed) {
   const Fd upper = runtime::build_container(plan.spec, server);
-  changed.begin(upper);
+  if (upper) changed.begin(upper);
   const runtime::ProgramEnd end = runtime::supervise([&] { runtime::become(plan.program); });
   ::_exit(runtime::shell_exit_code(end));
 }
 
-runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerServer& server, const ChangedFiles& changed,
-                                   int own_namespaces) {
+// The server is let go at the end: it waits for what its maker may still ask for.
+runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerServer server,
+                                   const ChangedFiles& changed, int own_namespaces) {
   if ((own_namespaces & CLONE_NEWPID) != 0) {
     runtime::enter_new_namespaces(plan.spec.identity, CLONE_NEWPID);
     return runtime::supervise([&] { be_init(plan, server, changed); });
@@ -183,14 +218,15 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     socket = claim_unnamed(directory);
   }
 
-  const Plan plan = make_plan(subject, request, directory);
-  const runtime::ContainerServer server = start_server(plan, std::move(socket), describe(subject, request, plan));
+  Plan plan = make_plan(subject, request, directory);
+  plan_rootfs(plan, configuration, subject, request);
+  runtime::ContainerServer server = start_server(plan, std::move(socket), describe(subject, request, plan), containers.root());
   if (!must_wait(subject, request)) {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
     build_and_become(plan, server, nullptr);
   }
   const ChangedFiles changed;
-  const runtime::ProgramEnd end = build_and_wait(plan, server, changed, request.base.own_namespaces);
+  const runtime::ProgramEnd end = build_and_wait(plan, std::move(server), changed, request.base.own_namespaces);
   if (subject.container && request.lifetime == Lifetime::remove) {
     remove_idle_container(containers, directory, subject.container->record.name);
   }
