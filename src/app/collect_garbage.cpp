@@ -4,6 +4,8 @@
 #include <set>
 
 #include "app/open_stores.hpp"
+#include "app/run_target.hpp"
+#include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "store/allocation.hpp"
 
@@ -22,10 +24,12 @@ class Collector {
         layer_limit_(request.max_layer_bytes.value_or(configuration.layer_cache_bytes)),
         store_(configuration.store, Store::Access::read_write),
         stores_(open_stores(configuration)),
+        containers_(open_containers(configuration)),
         now_(store_.now()) {}
 
   GarbageReport collect() {
     collect_temporaries();
+    collect_container_leftovers();
     collect_references();
     collect_images();
     collect_layers();
@@ -85,6 +89,16 @@ class Collector {
                        [&](const Store& store) { return store.find_image(manifest_digest).has_value(); });
   }
 
+  void collect_container_leftovers() {
+    for (const std::filesystem::path& leftover : containers_.leftovers()) {
+      heed_stop();
+      const std::uint64_t bytes = allocated_bytes_below(leftover);
+      if (is_removing()) containers_.remove_aside(leftover);
+      add(RemovedEntry::Kind::container_leftover, leftover.filename().string(), bytes);
+    }
+    if (is_removing()) remove_dead_sockets(open_runtime_directory());
+  }
+
   // Names whose image is gone. A recorded file's stays: its filesystem may only be away.
   void collect_references() {
     ReferenceListing references = store_.list_references();
@@ -114,7 +128,7 @@ class Collector {
   void collect_images() {
     for (const StoredImage& image : store_.images()) {
       heed_stop();
-      if (is_referenced(image.manifest_digest)) continue;
+      if (is_referenced(image.manifest_digest) || !containers_.users_of(image.squashfs).dependent.empty()) continue;
       const std::optional<Lock> lock = store_.try_lock_image(image.manifest_digest);
       if (!lock) {
         ++report_.in_use;
@@ -159,6 +173,7 @@ class Collector {
   std::uint64_t layer_limit_;
   Store store_;
   std::vector<Store> stores_;
+  ContainerStore containers_;
   FileTime now_;
   GarbageReport report_;
 };

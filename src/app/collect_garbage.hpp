@@ -19,7 +19,7 @@ struct GarbageRequest {
 };
 
 struct RemovedEntry {
-  enum class Kind { image, layer, reference, partial_download, temporary };
+  enum class Kind { image, layer, reference, partial_download, temporary, container_leftover };
   Kind kind = Kind::layer;
   std::string name;         ///< a digest, a canonical reference or a file name
   std::uint64_t bytes = 0;  ///< allocated
@@ -33,6 +33,7 @@ struct GarbageReport {
   std::vector<BrokenEntry> broken;
 };
 
+/// Images that only containers of this node need stay. The sockets that killed servers left go as well.
 GarbageReport collect_garbage(const Configuration& configuration, const GarbageRequest& request, std::stop_token stop);
 
 }  // namespace mlctr

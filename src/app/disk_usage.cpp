@@ -5,6 +5,7 @@
 #include <set>
 
 #include "app/open_stores.hpp"
+#include "app/run_target.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "image/config.hpp"
@@ -57,6 +58,30 @@ void measure_layers(const Store& store, Allocation& allocation, const LayersOfIm
   }
 }
 
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> entries;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    entries.push_back(it->path());
+  }
+  return entries;
+}
+
+// After the images, whose files containers have under a second name.
+void measure_containers(const std::filesystem::path& root, Allocation& allocation, DiskUsage& usage) {
+  for (const auto& directory : entries_of(root)) {
+    ContainerUsage measured{.name = directory.filename().string()};
+    for (const auto& part : entries_of(directory)) {
+      const std::uint64_t bytes = allocation.add(part);
+      if (part.filename() == "upper") measured.changes_bytes = bytes;
+      if (part.filename() == "image.sqsh") measured.image_bytes = bytes;
+      usage.containers_bytes += bytes;
+    }
+    if (is_container_name(measured.name)) usage.containers.push_back(std::move(measured));
+  }
+  std::ranges::stable_sort(usage.containers, std::ranges::greater(), &ContainerUsage::changes_bytes);
+}
+
 }  // namespace
 
 DiskUsage disk_usage(const Configuration& configuration) {
@@ -67,7 +92,7 @@ DiskUsage disk_usage(const Configuration& configuration) {
   measure_images(store, allocation, layers_of_images, usage);
   measure_layers(store, allocation, layers_of_images, usage);
   for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += allocation.add(entry.path);
-  usage.containers_bytes = allocation.add(store.root() / "containers");
+  measure_containers(open_containers(configuration).root(), allocation, usage);
   usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
   usage.free_bytes = free_bytes(store.root());
   std::stable_sort(usage.images.begin(), usage.images.end(),

@@ -21,6 +21,12 @@ struct ImageUsage {
   std::uint64_t shared_layer_bytes = 0;  ///< cached layers that other images here have too
 };
 
+struct ContainerUsage {
+  std::string name;
+  std::uint64_t changes_bytes = 0;  ///< its upper directory
+  std::uint64_t image_bytes = 0;    ///< of an image that the store has no more, and the container's link keeps
+};
+
 struct DiskUsage {
   std::filesystem::path store;
   std::vector<ImageUsage> images{};  ///< largest first
@@ -29,7 +35,8 @@ struct DiskUsage {
   std::uint64_t unused_layers_bytes = 0;  ///< of those, layers of no image here
   std::size_t layers = 0;
   std::uint64_t partial_bytes = 0;  ///< cut downloads, and what killed pulls left
-  std::uint64_t containers_bytes = 0;
+  std::vector<ContainerUsage> containers{};  ///< most changes first
+  std::uint64_t containers_bytes = 0;        ///< all of their directory, on this or another filesystem
   std::uint64_t total_bytes = 0;
   std::uint64_t free_bytes = 0;  ///< of the filesystem, for ordinary users
   std::vector<BrokenEntry> broken{};

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "app/find_image.hpp"
+#include "app/run_target.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "store/allocation.hpp"
@@ -46,6 +49,30 @@ std::vector<std::string> names_to_remove(const Store& store, const Target& targe
       "remove them by name: the last one takes the image with it");
 }
 
+void check_not_needed(const ImageUsers& users, std::string_view text) {
+  if (users.dependent.empty()) return;
+  throw Error(fmt::format("cannot remove {}: the container{} {} {} it", printable(text, 4096),
+                          users.dependent.size() == 1 ? "" : "s", fmt::join(users.dependent, ", "),
+                          users.dependent.size() == 1 ? "needs" : "need"),
+              fmt::format("`mlctr rm {}` first", fmt::join(users.dependent, " ")));
+}
+
+// What the last name of a file takes with it is freed, and no more.
+std::uint64_t bytes_to_free(const StoredImage& image) {
+  const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
+  struct stat status {};
+  if (::lstat(image.squashfs.c_str(), &status) != 0 || status.st_nlink == 1) return bytes;
+  return bytes - std::min(bytes, allocated_bytes(status));
+}
+
+// Broken ones too (the file that was recorded is away), which find_image() does not take for images.
+std::optional<StoredImage> find_stored(const Store& store, const Digest& manifest_digest) {
+  for (StoredImage& image : store.images()) {
+    if (image.manifest_digest == manifest_digest) return std::move(image);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 RemovedImage remove_image(const Configuration& configuration, std::string_view text, std::stop_token stop) {
@@ -53,8 +80,13 @@ RemovedImage remove_image(const Configuration& configuration, std::string_view t
   const Target target = find_target(store, configuration, text);
   const Lock lock = store.lock_image(target.manifest_digest, std::move(stop), {});
 
+  const std::vector<std::string> to_remove = names_to_remove(store, target);
+  const std::optional<StoredImage> image = find_stored(store, target.manifest_digest);
+  const ImageUsers users = image ? open_containers(configuration).users_of(image->squashfs) : ImageUsers{};
+  if (names_of(store, target.manifest_digest).size() <= to_remove.size()) check_not_needed(users, text);
+
   RemovedImage result{.manifest_digest = target.manifest_digest};
-  for (const std::string& reference : names_to_remove(store, target)) {
+  for (const std::string& reference : to_remove) {
     if (store.remove_reference(reference)) result.removed_references.push_back(reference);
   }
   result.remaining_references = names_of(store, target.manifest_digest);
@@ -62,12 +94,10 @@ RemovedImage remove_image(const Configuration& configuration, std::string_view t
     result.image = RemovedImage::Image::kept;
     return result;
   }
-  // Broken ones too (the file that was recorded is away), which find_image() does not take for images.
-  for (const StoredImage& image : store.images()) {
-    if (image.manifest_digest != target.manifest_digest) continue;
-    const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
-    if (store.remove_image(target.manifest_digest)) result.freed_bytes = bytes;
-  }
+  if (!image) return result;
+  const std::uint64_t bytes = bytes_to_free(*image);
+  if (store.remove_image(target.manifest_digest)) result.freed_bytes = bytes;
+  result.containers = users.linked;
   return result;
 }
 

@@ -19,11 +19,13 @@ struct RemovedImage {
   Digest manifest_digest;
   enum class Image { removed, kept } image = Image::removed;
   std::vector<std::string> remaining_references{};  ///< why it was kept
+  std::vector<std::string> containers{};  ///< those that have the image's file still, so that its space is not freed
   std::uint64_t freed_bytes = 0;
 };
 
 /// `text` as find_image takes it. By digest: throws Error where several references lead to the image (they are named).
-/// Throws Error where the store has no such image.
+/// Throws Error where the store has no such image, and where the image would go that a container on another filesystem
+/// needs.
 RemovedImage remove_image(const Configuration& configuration, std::string_view text, std::stop_token stop);
 
 }  // namespace mlctr

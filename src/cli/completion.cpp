@@ -1,10 +1,12 @@
 // mlctr completion: scripts for bash, zsh and fish, made from the commands themselves so that they can't lag behind.
-// The names of images come from the store at the moment of completion, through the hidden `mlctr completion names`.
+// The names of images and containers come from the store at the moment of completion, through the hidden
+// `mlctr completion names`, `… containers` and `… targets` (both).
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "app/list_images.hpp"
+#include "app/run_target.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/command_line.hpp"
@@ -14,16 +16,35 @@ namespace mlctr::cli {
 namespace {
 
 constexpr std::string_view k_shells = "bash zsh fish";
-constexpr std::string_view k_print_names = "mlctr completion names 2>/dev/null";
 
 // What the words after a command are.
-enum class Operands { none, images, shells, commands };
+enum class Operands { none, images, containers, targets, shells, commands };
 
 Operands operands_of(const std::string& command) {
   if (command == "inspect" || command == "rmi" || command == "export" || command == "pull") return Operands::images;
+  if (command == "create") return Operands::images;
+  if (command == "exec" || command == "rm") return Operands::containers;
+  if (command == "run") return Operands::targets;
   if (command == "completion") return Operands::shells;
   if (command == "help") return Operands::commands;
   return Operands::none;
+}
+
+// What of `mlctr completion` prints those that only the store knows; empty for the others.
+std::string_view names_word(Operands operands) {
+  switch (operands) {
+    case Operands::images:
+      return "names";
+    case Operands::containers:
+      return "containers";
+    case Operands::targets:
+      return "targets";
+    case Operands::none:
+    case Operands::shells:
+    case Operands::commands:
+      return "";
+  }
+  return "";
 }
 
 std::string command_words(const CLI::App& program) {
@@ -32,11 +53,14 @@ std::string command_words(const CLI::App& program) {
   return words;
 }
 
-// The words that may follow a command; `names_of_images` is how a shell writes those that only the store knows.
-std::string operand_words(const CLI::App& program, const CLI::App& command, std::string_view names_of_images) {
-  switch (operands_of(command.get_name())) {
+// The words that may follow a command; `substitution` is how a shell writes the output of a command.
+std::string operand_words(const CLI::App& program, const CLI::App& command, std::string_view substitution) {
+  const Operands operands = operands_of(command.get_name());
+  switch (operands) {
     case Operands::images:
-      return std::string(names_of_images);
+    case Operands::containers:
+    case Operands::targets:
+      return fmt::format("{}mlctr completion {} 2>/dev/null)", substitution, names_word(operands));
     case Operands::shells:
       return std::string(k_shells);
     case Operands::commands:
@@ -105,7 +129,7 @@ std::string bash_script(const CLI::App& program) {
   std::string cases, value_cases;
   for (const CLI::App* command : commands_of(program)) {
     cases += fmt::format("    {}) options='{}'; words=\"{}\" ;;\n", command->get_name(), bash_option_words(*command),
-                         operand_words(program, *command, fmt::format("$({})", k_print_names)));
+                         operand_words(program, *command, "$("));
     value_cases += bash_value_cases(*command);
   }
   return fmt::format(R"sh(# bash completion for mlctr:  source <(mlctr completion bash)
@@ -143,7 +167,8 @@ complete -o default -F _mlctr mlctr
 }
 
 std::string zsh_operands(const CLI::App& program, const CLI::App& command) {
-  if (operands_of(command.get_name()) == Operands::images) return " '*: :_mlctr_images'";
+  const std::string_view names = names_word(operands_of(command.get_name()));
+  if (!names.empty()) return fmt::format(" '*: :_mlctr_names {}'", names);
   const std::string words = operand_words(program, command, "");
   return words.empty() ? "" : fmt::format(" '1: :({})'", words);
 }
@@ -166,10 +191,10 @@ std::string zsh_script(const CLI::App& program) {
   }
   return fmt::format(R"sh(#compdef mlctr
 # zsh completion for mlctr:  source <(mlctr completion zsh), or put it into a directory of $fpath as _mlctr
-_mlctr_images() {{
-  local -a images
-  images=(${{(f)"$({2})"}})
-  compadd -a images
+_mlctr_names() {{
+  local -a names
+  names=(${{(f)"$(mlctr completion $1 2>/dev/null)"}})
+  compadd -a names
   _files
 }}
 _mlctr() {{
@@ -188,7 +213,7 @@ _mlctr() {{
 }}
 compdef _mlctr mlctr
 )sh",
-                     list, cases, k_print_names);
+                     list, cases);
 }
 
 std::string fish_options(const CLI::App& command) {
@@ -207,7 +232,7 @@ std::string fish_script(const CLI::App& program) {
     const std::string& name = command->get_name();
     text += fmt::format("complete -c mlctr -n __fish_use_subcommand -f -a {} -d '{}'\n", name,
                         without_quotes(command->get_description()));
-    const std::string operands = operand_words(program, *command, fmt::format("({})", k_print_names));
+    const std::string operands = operand_words(program, *command, "(");
     if (!operands.empty()) {
       text += fmt::format("complete -c mlctr -n '__fish_seen_subcommand_from {}' -a '{}'\n", name, operands);
     }
@@ -217,16 +242,26 @@ std::string fish_script(const CLI::App& program) {
 }
 
 // Nobody wants to read an error in the middle of a line being typed: what can't be listed is left out.
-int print_names() {
+int print_names(Operands operands) {
+  const Configuration configuration = load_configuration();
   std::string names;
-  for (const ListedImage& image : list_images(load_configuration()).images) {
-    if (!image.familiar_reference.empty()) names += printable(image.familiar_reference, 4096) + "\n";
+  if (operands != Operands::images) {
+    for (const StoredContainer& container : open_containers(configuration).list().containers) {
+      names += container.record.name + "\n";
+    }
+  }
+  if (operands != Operands::containers) {
+    for (const ListedImage& image : list_images(configuration).images) {
+      if (!image.familiar_reference.empty()) names += printable(image.familiar_reference, 4096) + "\n";
+    }
   }
   return print(names), 0;
 }
 
 int complete(const std::string& what) {
-  if (what == "names") return print_names();
+  for (const Operands operands : {Operands::images, Operands::containers, Operands::targets}) {
+    if (what == names_word(operands)) return print_names(operands);
+  }
   Action none;
   const std::unique_ptr<CLI::App> program = make_program(none);
   if (what == "bash") return print(bash_script(*program)), 0;

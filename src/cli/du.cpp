@@ -30,6 +30,14 @@ void print_tables(const DiskUsage& usage) {
     print(images);
     print("\n");
   }
+  if (!usage.containers.empty()) {
+    Table containers({{"CONTAINER"}, {"CHANGES", Align::right}, {"OWN IMAGE", Align::right}});
+    for (const ContainerUsage& container : usage.containers) {
+      containers.add({container.name, format_bytes(container.changes_bytes), format_bytes(container.image_bytes)});
+    }
+    print(containers);
+    print("\n");
+  }
   Table sums({{"WHAT"}, {"SIZE", Align::right}, {""}});
   const auto number = [](std::size_t count) { return count == 0 ? std::string() : fmt::format("{}", count); };
   const std::string unused = usage.unused_layers_bytes == 0
@@ -38,7 +46,7 @@ void print_tables(const DiskUsage& usage) {
   sums.add({"images", format_bytes(usage.images_bytes), number(usage.images.size())});
   sums.add({"layers", format_bytes(usage.layers_bytes), number(usage.layers) + unused});
   sums.add({"unfinished pulls", format_bytes(usage.partial_bytes), ""});
-  sums.add({"containers", format_bytes(usage.containers_bytes), ""});
+  sums.add({"containers", format_bytes(usage.containers_bytes), number(usage.containers.size())});
   sums.add({"total", format_bytes(usage.total_bytes), fmt::format("{} free", format_bytes(usage.free_bytes))});
   print(sums);
   print(fmt::format("\n{}\n", printable(usage.store.string(), 4096)));
@@ -53,6 +61,11 @@ nlohmann::ordered_json to_json(const DiskUsage& usage) {
                       {"own_layers", image.unique_layer_bytes},
                       {"shared_layers", image.shared_layer_bytes}});
   }
+  nlohmann::ordered_json containers = nlohmann::ordered_json::array();
+  for (const ContainerUsage& container : usage.containers) {
+    containers.push_back(
+        {{"name", container.name}, {"changes", container.changes_bytes}, {"own_image", container.image_bytes}});
+  }
   return {{"store", usage.store.string()},
           {"total", usage.total_bytes},
           {"free", usage.free_bytes},
@@ -62,6 +75,7 @@ nlohmann::ordered_json to_json(const DiskUsage& usage) {
           {"layers_count", usage.layers},
           {"unfinished_pulls", usage.partial_bytes},
           {"containers", usage.containers_bytes},
+          {"named_containers", containers},
           {"images", images}};
 }
 
@@ -85,7 +99,8 @@ void add_du(CLI::App& program, Action& chosen) {
       "--json", [format] { *format = Format::json; }, "One object");
   command->footer(
       "--json (bytes): store, total, free, images_total, layers_total, layers_unused, layers_count, unfinished_pulls,\n"
-      "        containers, images [digest, references, size, own_layers, shared_layers]\n");
+      "        containers, named_containers [name, changes, own_image (kept where the store has the image no more)],\n"
+      "        images [digest, references, size, own_layers, shared_layers]\n");
   command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
 }
 

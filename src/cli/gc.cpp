@@ -35,13 +35,15 @@ std::string_view kind_name(RemovedEntry::Kind kind) {
       return "unfinished download";
     case RemovedEntry::Kind::temporary:
       return "temporary file";
+    case RemovedEntry::Kind::container_leftover:
+      return "container, half removed";
   }
   return "";
 }
 
 void print_report(const GarbageReport& report, Effect effect) {
   for (const RemovedEntry& entry : report.removed) {
-    print(fmt::format("{:<20} {:>8}  {}\n", kind_name(entry.kind), format_bytes(entry.bytes),
+    print(fmt::format("{:<23} {:>8}  {}\n", kind_name(entry.kind), format_bytes(entry.bytes),
                       printable(entry.name, 4096)));
   }
   const bool is_report = effect == Effect::report;

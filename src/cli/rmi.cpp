@@ -1,5 +1,6 @@
 // mlctr rmi
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -21,7 +22,10 @@ struct RemoveOptions {
 
 std::string describe(const std::string& name, const RemovedImage& removed) {
   if (removed.image == RemovedImage::Image::removed) {
-    return fmt::format("removed {} ({} freed)\n", printable(name, 4096), format_bytes(removed.freed_bytes));
+    const std::string users = removed.containers.empty()
+                                  ? ""
+                                  : fmt::format("; kept by the containers {}", fmt::join(removed.containers, ", "));
+    return fmt::format("removed {} ({} freed{})\n", printable(name, 4096), format_bytes(removed.freed_bytes), users);
   }
   std::string others;
   for (const std::string& reference : removed.remaining_references) {
@@ -35,6 +39,7 @@ nlohmann::ordered_json to_json(const RemovedImage& removed) {
           {"references", removed.removed_references},
           {"image_removed", removed.image == RemovedImage::Image::removed},
           {"remaining_references", removed.remaining_references},
+          {"containers", removed.containers},
           {"freed", removed.freed_bytes}};
 }
 
@@ -76,7 +81,8 @@ void add_rmi(CLI::App& program, Action& chosen) {
   command->footer(
       "An image goes with its last name. Its layers stay cached until gc, so that a new version needs only what "
       "changed.\n"
-      "--json: digest, references, image_removed, remaining_references, freed (bytes)\n");
+      "--json: digest, references, image_removed, remaining_references, containers (that keep its file), freed\n"
+      "        (bytes)\n");
   command->final_callback([options, &chosen] {
     chosen = [options] {
       run_stoppable([&](std::stop_token stop) { remove_all(*options, std::move(stop)); }, "");

@@ -174,6 +174,25 @@ ContainerListing ContainerStore::list() const {
   return listing;
 }
 
+ImageUsers ContainerStore::users_of(const std::filesystem::path& squashfs) const {
+  ImageUsers users;
+  std::error_code error;
+  const auto file = std::filesystem::canonical(squashfs, error);
+  struct stat image {};
+  if (error || ::stat(file.c_str(), &image) != 0) return users;
+  for (const std::string& name : list_directory(root_)) {
+    const auto link = root_ / name / "image.sqsh";
+    struct stat status {};
+    if (!is_container_name(name) || ::lstat(link.c_str(), &status) != 0) continue;
+    if (S_ISLNK(status.st_mode)) {
+      if (std::filesystem::read_symlink(link, error) == file) users.dependent.push_back(name);
+    } else if (status.st_dev == image.st_dev && status.st_ino == image.st_ino) {
+      users.linked.push_back(name);
+    }
+  }
+  return users;
+}
+
 std::optional<std::filesystem::path> ContainerStore::set_aside(std::string_view name) const {
   if (!is_container_name(name)) return std::nullopt;
   std::filesystem::path aside = root_ / (std::string(k_removed) + random_suffix());

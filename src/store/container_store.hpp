@@ -30,6 +30,7 @@ struct StoredContainer {
   ContainerRecord record;
   std::filesystem::path squashfs, config;  ///< `config` is an empty file where the image has none
   std::filesystem::path upper, work;
+  std::filesystem::path copy;  ///< where there is such a directory: all its files, instead of the image's and `upper`
 };
 
 struct ContainerListing {
@@ -41,6 +42,12 @@ struct ContainerListing {
 void check_container_name(std::string_view name);
 /// Whether it could be one.
 bool is_container_name(std::string_view name);
+
+/// Containers of one image, by name. Those that are linked have the file under a name of their own and keep it whatever
+/// becomes of the image; those that depend on it lead there by a symlink.
+struct ImageUsers {
+  std::vector<std::string> linked, dependent;
+};
 
 class ContainerStore {
  public:
@@ -55,6 +62,8 @@ class ContainerStore {
   std::optional<StoredContainer> create(const ContainerRecord& record, const std::filesystem::path& squashfs,
                                         std::string_view config) const;
   ContainerListing list() const;
+  /// Broken ones too.
+  ImageUsers users_of(const std::filesystem::path& squashfs) const;
   /// Takes it out of sight, at once: a container half removed must never run. Where it lies then; absent where it was
   /// not there (any more). No process may be using it.
   std::optional<std::filesystem::path> set_aside(std::string_view name) const;
