@@ -11,6 +11,7 @@
 #include "runtime/host.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/mount.hpp"
+#include "runtime/rootfs_choice.hpp"
 
 namespace mlctr::runtime {
 
@@ -34,11 +35,15 @@ struct ContainerSpec {
   Host host;
   std::filesystem::path
       scratch;  ///< an empty directory of the user's; covered by a tmpfs, in the container's view alone
+  RootfsChoice choice = RootfsChoice::automatic;
+  CopyState copy = CopyState::absent;  ///< of fallback.copy, from an earlier run
+  RootfsFallback fallback;             ///< all of it must be there
 };
 
-/// Call it in a single-threaded process that has entered its user namespace. Returns inside; images[0] of `server` is the rootfs's, the others are the
-/// squashfs files of spec.mounts. The result is the upper directory, still open for who wants to see what changed.
-/// Throws Error; the process is good for nothing but to say so then.
+/// Call it in a single-threaded process that has entered its user namespace. Returns inside; images[0] of `server` is
+/// the rootfs's, the others are the squashfs files of spec.mounts. The result is the upper directory, still open for
+/// who wants to see what changed; empty where there is none. Throws Error; the process is good for nothing but to say
+/// so then.
 Fd build_container(const ContainerSpec& spec, const ContainerServer& server);
 
 /// What the containers of this machine need of it.

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,12 +20,12 @@
 
 #include "base/error.hpp"
 #include "runtime/container_members.hpp"
-#include "runtime/mount_tree.hpp"
+#include "runtime/fuse_mount.hpp"
 
 namespace mlctr::runtime {
 namespace {
 
-constexpr std::string_view k_door_is_open = "open";
+constexpr std::string_view k_door_is_open = "open", k_watch = "watch", k_keep = "keep";
 
 // Descriptors of mlctr's own are all close-on-exec; what is not was inherited (a shell's pipe), and whoever waits for
 // its end must not wait for the server's.
@@ -62,13 +62,21 @@ class Server {
   // Until the container has been, and is gone; or its maker died before it was.
   void run() {
     while (control_ || sessions_ > 0) {
-      std::array<pollfd, 3> wanted{
-          {{control_.get(), POLLIN, 0}, {session_ended_.get(), POLLIN, 0}, {setup_.socket.fd(), POLLIN, 0}}};
+      std::array<pollfd, 4> wanted{{{control_.get(), POLLIN, 0},
+                                    {session_ended_.get(), POLLIN, 0},
+                                    {setup_.socket.fd(), POLLIN, 0},
+                                    {watch_.get(), POLLIN, 0}}};
       if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
       if (wanted[0].revents != 0) hear_maker();
       if (wanted[1].revents != 0) count_ended();
       if (wanted[2].revents != 0) answer();
+      if (wanted[3].revents != 0) {
+        watch_.reset();
+        --sessions_;
+      }
     }
+    kept_.clear();
+    if (setup_.at_end) setup_.at_end();
     setup_.socket.remove();
   }
 
@@ -81,6 +89,12 @@ class Server {
     } else if (message->text == k_door_is_open) {
       is_open_ = true;
       for (const auto& [client, request] : std::exchange(waiting_, {})) try_reply(client, request);
+    } else if (message->text == k_watch && !watch_ && message->fds.size() == 1) {
+      if (!members_) members_.emplace(message->sender);
+      watch_ = std::move(message->fds[0]);
+      ++sessions_;
+    } else if (message->text == k_keep) {
+      for (Fd& fd : message->fds) kept_.push_back(std::move(fd));
     } else {
       serve(std::move(*message));
     }
@@ -155,6 +169,8 @@ class Server {
   Fd control_;
   Fd session_ended_;  // an eventfd: how many sessions ended since it was read
   long sessions_ = 0;
+  Fd watch_;  // readable when the container is gone; counts as a session
+  std::vector<Fd> kept_;
   std::optional<ContainerMembers> members_;
   bool is_open_ = false;
   std::vector<std::pair<Fd, Message>> waiting_;  // who asked to join before that
@@ -192,19 +208,24 @@ ContainerServer ContainerServer::start(ServerSetup setup) {
 }
 
 Fd ContainerServer::mount_image(std::size_t number, const Identity& identity) const {
-  const Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
-  if (!fuse) throw SysError("cannot open /dev/fuse");
-  Fd mount = new_filesystem("fuse",
-                            {{"source", "mlctr"},
-                             {"fd", fmt::format("{}", fuse.get())},
-                             {"rootmode", "40755"},
-                             {"user_id", fmt::format("{}", identity.uid)},
-                             {"group_id", fmt::format("{}", identity.gid)},
-                             {"default_permissions", std::string(k_flag)},
-                             {"allow_other", std::string(k_flag)}},
-                            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-  send_message(socket_, fmt::format("{}", number), {fuse.get()});
-  return mount;
+  FuseMount made = new_fuse_mount(identity, FuseAccess::read_only);
+  send_message(socket_, fmt::format("{}", number), {made.device.get()});
+  return std::move(made.mount);
+}
+
+void ContainerServer::hold(const Fd& scratch, const std::vector<Fd>& in_use) const {
+  const Fd watch(::inotify_init1(IN_CLOEXEC));
+  if (!watch) {
+    SysError error("cannot watch for the container's end");
+    error.add_hint("end some containers, or an admin can allow more: sysctl fs.inotify.max_user_instances=1024");
+    throw error;
+  }
+  // A watch keeps no filesystem alive, and IN_UNMOUNT comes when it is gone (inotify(7)).
+  if (::inotify_add_watch(watch.get(), fmt::format("/proc/self/fd/{}", scratch.get()).c_str(), IN_UNMOUNT) < 0) {
+    throw SysError("cannot watch for the container's end");
+  }
+  send_message(socket_, k_watch, {watch.get()});
+  for (const Fd& fd : in_use) send_message(socket_, k_keep, {fd.get()});
 }
 
 void ContainerServer::open_door() const {

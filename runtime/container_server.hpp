@@ -3,6 +3,7 @@
 // server has nothing left to serve.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ namespace mlctr::runtime {
 struct ServerSetup {
   std::vector<const squashfs::Reader*> images{};  ///< their files stay open as long as the caller has them
   ImageServerOptions options;
-  ContainerSocket socket{};  ///< where others ask to be let in; may be empty
-  std::string description;   ///< a JSON object: what `mlctr ps` shows
+  ContainerSocket socket{};        ///< where others ask to be let in; may be empty
+  std::string description;         ///< a JSON object: what `mlctr ps` shows
+  std::function<void()> at_end{};  ///< called when the container is gone, or never came to be
 };
 
 class ContainerServer {
@@ -27,8 +29,12 @@ class ContainerServer {
   /// no process it did not start. Descriptors without O_CLOEXEC are closed in it, standard ones lead to /dev/null.
   static ContainerServer start(ServerSetup setup);
 
-  /// Mounts images[number] from inside the user namespace of the container, attached nowhere yet.
+  /// Mounts images[number] from inside the user namespace of the container, attached nowhere yet. Throws NoFuse.
   Fd mount_image(std::size_t number, const Identity& identity) const;
+
+  /// For a container that not (only) served images keep alive: the server stays until the filesystem of `scratch` is
+  /// gone, and keeps `in_use` open as long.
+  void hold(const Fd& scratch, const std::vector<Fd>& in_use) const;
 
   /// The container is whole: others may join. Until then they wait.
   void open_door() const;

@@ -68,10 +68,10 @@ void attach_tree(const Fd& tree, int directory, const std::string& target) {
   }
 }
 
-void add_attributes(const Fd& mount, std::uint64_t attributes) {
+void add_attributes(int mount, std::uint64_t attributes) {
   mount_attr change{};
   change.attr_set = attributes;
-  if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &change, sizeof change) != 0) {
+  if (::mount_setattr(mount, "", AT_EMPTY_PATH, &change, sizeof change) != 0) {
     throw SysError("cannot change a mount's options");
   }
 }

@@ -30,6 +30,6 @@ Fd new_filesystem(const std::string& type, const FilesystemOptions& options, std
 void attach_tree(const Fd& tree, int directory, const std::string& target);
 
 /// The same attributes for what is mounted at `mount` (the descriptor of its root), and not below it.
-void add_attributes(const Fd& mount, std::uint64_t attributes);
+void add_attributes(int mount, std::uint64_t attributes);
 
 }  // namespace mlctr::runtime

@@ -191,7 +191,10 @@ class Loader {
     std::vector<std::string> known;
     for (const Setting<Configuration>& setting : settings()) known.push_back(setting_variable(setting.key));
     for (const auto& [name, text] : environment_) {
-      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_")) continue;
+      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") &&
+          !name.starts_with("MLCTR_RUN_")) {
+        continue;
+      }
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       const std::string nearest = nearest_name(name, known);
       throw UsageError(

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/rootfs_choice.hpp"
+
 namespace mlctr {
 
 /// [registries."host:port"] of the configuration.
@@ -31,6 +33,7 @@ struct Configuration {
   std::uint64_t max_layer_entries = 20'000'000;     ///< pull.max_layer_entries
   std::uint64_t layer_cache_bytes = 50ull << 30;    ///< gc.layer_cache: gc keeps at most this much of layers
   std::chrono::seconds stall_timeout{30};           ///< pull.stall_timeout
+  runtime::RootfsChoice rootfs = runtime::RootfsChoice::automatic;  ///< run.rootfs
   std::map<std::string, RegistryConfiguration> registries;
 
   std::map<std::string, std::string>

@@ -34,6 +34,7 @@ struct RunRequest {
   runtime::BaseOptions base{};
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
+  std::function<void(const std::string&)> tell{};  ///< takes a line about what is not as usual; may be empty
   std::function<void()> before_join{};  ///< called where the container runs already, and so is as it is
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <numeric>
@@ -15,6 +16,9 @@
 
 namespace mlctr {
 namespace {
+
+// As runtime::RootfsChoice has them.
+constexpr std::array<std::string_view, 5> k_rootfs_choices{"auto", "overlay", "unpack", "fuse-overlayfs", "copy"};
 
 template <class T>
 const T& expect(const SettingInput& input, std::string_view what) {
@@ -73,6 +77,20 @@ Setting<Owner> boolean(std::string_view key, bool Owner::*member, std::string_vi
   };
   const auto show = [=](const Owner& owner) { return owner.*member ? "true" : "false"; };
   return {key, SettingType::boolean, description, assign, show};
+}
+
+// `names`: of the enumeration's values, in their order.
+template <class Owner, class Enumeration, std::size_t N>
+Setting<Owner> choice(std::string_view key, Enumeration Owner::*member, const std::array<std::string_view, N>& names,
+                      std::string_view description) {
+  const auto assign = [=](Owner& owner, const SettingInput& input) {
+    const std::string what = fmt::format("one of {}", fmt::join(names, ", "));
+    const auto found = std::ranges::find(names, expect<std::string>(input, what));
+    if (found == names.end()) throw UsageError(fmt::format("it must be {}", what));
+    owner.*member = static_cast<Enumeration>(found - names.begin());
+  };
+  const auto show = [=](const Owner& owner) { return quote_toml(names[static_cast<std::size_t>(owner.*member)]); };
+  return {key, SettingType::choice, description, assign, show};
 }
 
 template <class Owner, class Path>
@@ -168,6 +186,7 @@ std::span<const Setting<Configuration>> settings() {
       size("pull.max_layer_bytes", &C::max_layer_bytes, 1, "the largest layer taken, uncompressed (against bombs)"),
       integer("pull.max_layer_entries", &C::max_layer_entries, 1, k_many, "the most files taken in a layer"),
       duration("pull.stall_timeout", &C::stall_timeout, "a download without a byte for so long is broken and retried"),
+      choice("run.rootfs", &C::rootfs, k_rootfs_choices, "how a root comes to be; auto: the first that works here"),
       size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;
@@ -202,6 +221,7 @@ SettingInput setting_input_from_text(SettingType type, const std::string& text) 
       if (error != std::errc() || end != text.data() + text.size()) return text;  // assign says what it must be
       return value;
     }
+    case SettingType::choice:
     case SettingType::size:
     case SettingType::duration:
     case SettingType::path:

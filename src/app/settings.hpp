@@ -17,7 +17,7 @@ namespace mlctr {
 /// A value as TOML gives it. Paths in it are absolute already.
 using SettingInput = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
 
-enum class SettingType { boolean, integer, size, duration, path, path_list, url_list };
+enum class SettingType { boolean, choice, integer, size, duration, path, path_list, url_list };
 
 /// Owner: Configuration, or RegistryConfiguration for what stands in a [registries."…"] section.
 template <class Owner>

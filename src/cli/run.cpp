@@ -75,6 +75,7 @@ int run(const Options& options) {
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   const RunSubject subject =
       make_subject(configuration, find_or_pull_target(configuration, options.words[0], choice), options);
+  request.tell = [](const std::string& line) { say(line); };
   request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
   if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request));
   const RunResult result = run_container(configuration, subject, request);

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "store/remove_tree.hpp"
 #include "store/store_names.hpp"
 #include "store/store_root.hpp"
 
@@ -58,25 +59,6 @@ void link_image(const std::filesystem::path& squashfs, const std::filesystem::pa
   if (::symlink(file.c_str(), link.c_str()) != 0) throw SysError("cannot make " + link.string());
 }
 
-// Directories that a program left without permissions (overlayfs's own work/work is 0) are the user's all the same.
-void open_up(const std::filesystem::path& directory) {
-  if (::chmod(directory.c_str(), 0700) != 0) return;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (entry.symlink_status(error).type() == std::filesystem::file_type::directory) open_up(entry.path());
-  }
-}
-
-void remove_tree(const std::filesystem::path& tree) {
-  std::error_code error;
-  std::filesystem::remove_all(tree, error);
-  if (!error) return;
-  open_up(tree);
-  std::filesystem::remove_all(tree, error);
-  struct stat status {};
-  if (error && ::lstat(tree.c_str(), &status) == 0) throw SysError("cannot remove " + tree.string(), error.value());
-}
-
 // Removed by the destructor unless it was given its name.
 class NewDirectory {
  public:
@@ -118,9 +100,9 @@ bool is_container_name(std::string_view name) {
 
 void check_container_name(std::string_view name) {
   if (is_container_name(name)) return;
-  throw UsageError(fmt::format("'{}' can't be a container's name", printable(name, 80)),
-                   fmt::format("a name is 1 to {} letters, digits, '_', '.' or '-', a letter or digit first",
-                               k_max_name_bytes));
+  throw UsageError(
+      fmt::format("'{}' can't be a container's name", printable(name, 80)),
+      fmt::format("a name is 1 to {} letters, digits, '_', '.' or '-', a letter or digit first", k_max_name_bytes));
 }
 
 StoredContainer ContainerStore::at(std::string_view name) const {
@@ -129,7 +111,8 @@ StoredContainer ContainerStore::at(std::string_view name) const {
           .squashfs = directory / "image.sqsh",
           .config = directory / "config.json",
           .upper = directory / "upper",
-          .work = directory / "work"};
+          .work = directory / "work",
+          .copy = directory / "copy"};
 }
 
 bool ContainerStore::has(std::string_view name) const {

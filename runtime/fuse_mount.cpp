@@ -1,0 +1,54 @@
+#include "runtime/fuse_mount.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+
+#include "runtime/mount_tree.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+// No module or device (ENOENT, ENODEV, ENXIO), not for this user (EACCES, EPERM), or what is there is no FUSE (EINVAL).
+bool means_no_fuse(int errno_value) {
+  return errno_value == ENOENT || errno_value == ENODEV || errno_value == ENXIO || errno_value == EACCES ||
+         errno_value == EPERM || errno_value == EINVAL;
+}
+
+Fd open_device() {
+  Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  if (device) return device;
+  SysError error("cannot open /dev/fuse");
+  if (error.errno_value() == EACCES) {
+    error.add_hint(
+        "an admin can let everyone use it, as distributions do: chmod 0666 /dev/fuse, and a udev rule: "
+        "KERNEL==\"fuse\", MODE=\"0666\"");
+  } else {
+    error.add_hint("an admin can bring it: modprobe fuse; in a container it must be among the devices");
+  }
+  throw error;
+}
+
+}  // namespace
+
+FuseMount new_fuse_mount(const Identity& identity, FuseAccess access) try {
+  Fd device = open_device();
+  const std::uint64_t read_only = access == FuseAccess::read_only ? MOUNT_ATTR_RDONLY : 0;
+  Fd mount = new_filesystem("fuse",
+                            {{"source", "mlctr"},
+                             {"fd", fmt::format("{}", device.get())},
+                             {"rootmode", "40755"},
+                             {"user_id", fmt::format("{}", identity.uid)},
+                             {"group_id", fmt::format("{}", identity.gid)},
+                             {"default_permissions", std::string(k_flag)},
+                             {"allow_other", std::string(k_flag)}},
+                            read_only | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  return {std::move(mount), std::move(device)};
+} catch (const SysError& error) {
+  if (means_no_fuse(error.errno_value())) throw NoFuse(error);
+  throw;
+}
+
+}  // namespace mlctr::runtime
