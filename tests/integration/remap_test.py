@@ -9,10 +9,11 @@ from containers import ContainerTestCase, layout
 from harness import shared_directory
 
 APT_SECONDS = 600
-# The machine's own apt sources, read-only, into the container.
-APT_MOUNTS = [
+# The machine's own apt settings, copied (packages add to them), and what they name.
+APT_SETTINGS = "cp -r /host/apt/. /etc/apt/; apt-get -qq update; export DEBIAN_FRONTEND=noninteractive; "
+APT_MOUNTS = ["--mount", "/etc/apt:/host/apt:ro"] + [
     option
-    for path in ("/etc/apt", "/usr/share/keyrings", "/usr/lib/apt/methods")
+    for path in ("/usr/share/keyrings", "/usr/lib/apt/methods")
     if os.path.isdir(path)
     for option in ("--mount", f"{path}:{path}:ro")
 ]
@@ -81,7 +82,7 @@ P
         self.mlctr("create", "--name", "c", layout("python"))
         has_pip = "yes" in self.as_root_in("c", "python3 -m pip --version >/dev/null 2>&1 && echo yes || true")
         if not has_pip:
-            self.as_root_in("c", "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-pip >/dev/null",
+            self.as_root_in("c", APT_SETTINGS + "apt-get -qq install -y --no-install-recommends python3-pip >/dev/null",
                             options=APT_MOUNTS, seconds=APT_SECONDS)  # fmt: skip
         self.as_root_in("c", "python3 -m pip install --break-system-packages --no-index -q --root-user-action=ignore /wheels/*.whl", options=("--mount", f"{wheels}:/wheels:ro"))
         self.assertEqual(self.as_user_in("c", "python3 -c 'import hellopkg'"), "hello from a wheel\n")
@@ -89,7 +90,7 @@ P
     def test_apt_installs_packages_whose_scripts_make_users(self):
         self.mlctr("create", "--name", "c", layout("debian"))
         self.as_root_in(
-            "c", "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends file openssh-server postgresql-common",
+            "c", APT_SETTINGS + "apt-get -qq install -y --no-install-recommends file openssh-server postgresql-common",
             options=APT_MOUNTS, seconds=APT_SECONDS)  # fmt: skip
         out = self.as_user_in("c", "file -b /etc/os-release | head -c 8; echo; id -u sshd postgres >/dev/null; dpkg --audit; apt-get -qq check; test -x /usr/sbin/sshd && echo whole")
         self.assertIn("whole\n", out)
