@@ -18,6 +18,23 @@ constexpr std::uint64_t k_read_ahead_bytes = 2u << 20;
 // What holes are made of.
 constexpr std::array<std::byte, 16384> k_zeros{};
 
+bool is_hole(const StoredBlock& block) {
+  return (block.word & k_stored_size_mask) == 0;
+}
+
+void put_zeros(std::vector<DataPiece>& pieces, std::uint64_t size_bytes) {
+  for (std::uint64_t left = size_bytes; left > 0; left -= pieces.back().bytes.size()) {
+    pieces.push_back({nullptr, std::span(k_zeros).first(std::min<std::uint64_t>(left, k_zeros.size()))});
+  }
+}
+
+// Those of [first, behind) that the file has as blocks of its own; its tail may be in a fragment.
+std::vector<StoredBlock> locate(FileBlocks& blocks, std::uint64_t first, std::uint64_t behind) {
+  const std::uint64_t last = std::min<std::uint64_t>(behind, blocks.file().block_count);
+  if (first >= last) return {};
+  return blocks.locate(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last - first));
+}
+
 }  // namespace
 
 ImageData::ImageData(const Reader& image, std::size_t cached_bytes, unsigned read_ahead_threads)
@@ -54,13 +71,6 @@ BlockKey ImageData::key_of(const StoredFile& file, const StoredBlock& block, std
   return {block.start, block.word, static_cast<std::uint32_t>(std::min<std::uint64_t>(rest, block_bytes_))};
 }
 
-BlockCache::Block ImageData::load(const BlockKey& key) {
-  return cache_.get(key, [&](std::span<std::byte> into) {
-    image_.read_block(key.start, key.word, into);
-    return into.size();
-  });
-}
-
 DataPiece ImageData::tail_piece(const StoredFile& file) {
   const FragmentBlock fragment = image_.fragment(file.fragment);
   const BlockCache::Block block =
@@ -80,23 +90,18 @@ std::vector<DataPiece> ImageData::read(MetadataPosition inode, std::uint64_t off
   if (offset >= file.size_bytes) return pieces;
   const std::uint64_t end = offset + std::min<std::uint64_t>(size_bytes, file.size_bytes - offset);
   const std::uint64_t first = offset / block_bytes_;
-  const std::uint64_t last = (end + block_bytes_ - 1) / block_bytes_;  // behind it
-  const std::uint64_t last_block = std::min<std::uint64_t>(last, file.block_count);
-  std::vector<StoredBlock> stored;
-  if (first < last_block) {
-    stored = blocks->locate(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last_block - first));
-  }
-  for (std::uint64_t number = first; number < last; ++number) {
+  const std::uint64_t behind = blocks_up_to(end);
+  const std::vector<StoredBlock> stored = locate(*blocks, first, behind);
+  for (std::uint64_t number = first; number < behind; ++number) {
     const std::uint64_t begin = number * block_bytes_;
     const std::uint64_t from = std::max(offset, begin) - begin;
-    const std::uint64_t size = std::min(end, begin + block_bytes_) - begin - from;
-    if (number < last_block && (stored[number - first].word & k_stored_size_mask) == 0) {
-      for (std::uint64_t done = 0; done < size; done += k_zeros.size()) {
-        pieces.push_back({nullptr, std::span(k_zeros).first(std::min<std::uint64_t>(size - done, k_zeros.size()))});
-      }
+    const std::uint64_t size = std::min(end - begin, std::uint64_t{block_bytes_}) - from;
+    const bool is_tail = number - first >= stored.size();
+    if (!is_tail && is_hole(stored[number - first])) {
+      put_zeros(pieces, size);
       continue;
     }
-    DataPiece piece = number < last_block ? data_piece(file, stored[number - first], number) : tail_piece(file);
+    DataPiece piece = is_tail ? tail_piece(file) : data_piece(file, stored[number - first], number);
     piece.bytes = piece.bytes.subspan(from, size);
     pieces.push_back(std::move(piece));
   }
@@ -104,7 +109,10 @@ std::vector<DataPiece> ImageData::read(MetadataPosition inode, std::uint64_t off
 }
 
 DataPiece ImageData::data_piece(const StoredFile& file, const StoredBlock& block, std::uint64_t number) {
-  BlockCache::Block loaded = load(key_of(file, block, number));
+  BlockCache::Block loaded = cache_.get(key_of(file, block, number), [&](std::span<std::byte> into) {
+    image_.read_block(block.start, block.word, into);
+    return into.size();
+  });
   const std::span bytes = loaded->bytes();
   return {std::move(loaded), bytes};
 }
@@ -122,21 +130,16 @@ void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::ui
 }
 
 void ImageData::load_ahead(FileBlocks& blocks, std::uint64_t offset, std::uint64_t end) {
+  if (offset < block_bytes_) return;
+  const std::uint64_t before = offset / block_bytes_ - 1;
+  const std::uint64_t next = blocks_up_to(end);
+  const std::vector<StoredBlock> stored =
+      locate(blocks, before, next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1));
   const StoredFile& file = blocks.file();
-  const std::uint64_t current = offset / block_bytes_;
-  if (current == 0) return;
-  const std::uint64_t next = (end + block_bytes_ - 1) / block_bytes_;
-  const std::uint64_t last =
-      std::min<std::uint64_t>(next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1), file.block_count);
-  if (next >= last) return;
-  const auto before = static_cast<std::uint32_t>(current - 1);
-  const std::vector<StoredBlock> stored = blocks.locate(before, static_cast<std::uint32_t>(last) - before);
-  if (!cache_.has(key_of(file, stored[0], before))) return;  // not read in order
-  for (std::uint64_t number = next; number < last; ++number) {
+  if (stored.empty() || !cache_.has(key_of(file, stored[0], before))) return;  // not read in order
+  for (std::uint64_t number = next; number - before < stored.size(); ++number) {
     const StoredBlock& block = stored[number - before];
-    if ((block.word & k_stored_size_mask) == 0) continue;
-    const BlockKey key = key_of(file, block, number);
-    if (!cache_.has(key)) load(key);
+    if (!is_hole(block) && !cache_.has(key_of(file, block, number))) data_piece(file, block, number);
   }
 }
 

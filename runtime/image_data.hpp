@@ -40,11 +40,11 @@ class ImageData {
  private:
   using Blocks = std::shared_ptr<squashfs::FileBlocks>;
 
+  std::uint64_t blocks_up_to(std::uint64_t end) const { return (end + block_bytes_ - 1) / block_bytes_; }
   Blocks blocks_of(squashfs::MetadataPosition inode);
   DataPiece data_piece(const squashfs::StoredFile& file, const squashfs::StoredBlock& block, std::uint64_t number);
   DataPiece tail_piece(const squashfs::StoredFile& file);
   BlockKey key_of(const squashfs::StoredFile& file, const squashfs::StoredBlock& block, std::uint64_t number) const;
-  BlockCache::Block load(const BlockKey& key);
   void load_ahead(squashfs::FileBlocks& blocks, std::uint64_t offset, std::uint64_t end);
 
   const squashfs::Reader& image_;
