@@ -30,7 +30,9 @@ std::string find_zone() {
 }  // namespace
 
 Host look_at_host() {
-  Host host{.uid = ::geteuid(), .gid = ::getegid()};
+  Host host;
+  host.uid = ::geteuid();
+  host.gid = ::getegid();
   const char* home = std::getenv("HOME");
   // The user database may be a network's (LDAP): asked once, and whatever it answers will do.
   if (const passwd* user = ::getpwuid(host.uid)) {

@@ -62,7 +62,9 @@ runtime::Message find_running(const Configuration& configuration, std::string_vi
 // As the container's first program was started, but for what this one asks.
 runtime::Program make_program(const RunningContainer& container, const ExecRequest& request) {
   const runtime::Host host = runtime::look_at_host();
-  const ImageConfig image{.environment = container.image_environment, .working_directory = container.image_directory};
+  ImageConfig image;
+  image.environment = container.image_environment;
+  image.working_directory = container.image_directory;
   RunRequest run{
       .command = request.command,
       .remap = request.remap.value_or(container.remap),
