@@ -13,6 +13,7 @@
 #include "app/container_program.hpp"
 #include "app/exec_container.hpp"
 #include "app/open_image.hpp"
+#include "app/overlay_marks.hpp"
 #include "app/remove_container.hpp"
 #include "app/rootfs_fallback.hpp"
 #include "app/running_container.hpp"
@@ -116,7 +117,10 @@ std::string describe(const RunSubject& subject, const RunRequest& request, const
 void plan_rootfs(Plan& plan, const Configuration& configuration, const RunSubject& subject, const RunRequest& request) {
   const StoredContainer* container = subject.container ? &*subject.container : nullptr;
   plan.spec.choice = configuration.rootfs;
-  if (container != nullptr) plan.spec.copy = find_copy(*container);
+  if (container != nullptr) {
+    plan.spec.copy = find_copy(*container);
+    translate_foreign_marks(*container);
+  }
   plan.spec.fallback = make_rootfs_fallback(configuration, subject.image, container, plan.images, request.tell);
 }
 
@@ -194,7 +198,10 @@ runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerSer
                                    const ChangedFiles& changed, int own_namespaces) {
   if ((own_namespaces & CLONE_NEWPID) != 0) {
     runtime::enter_new_namespaces(plan.spec.identity, CLONE_NEWPID);
-    return runtime::supervise([&] { be_init(plan, server, changed); });
+    return runtime::supervise([&] {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // as below; the kernel ends the rest of the namespace with it
+      be_init(plan, server, changed);
+    });
   }
   return runtime::supervise([&] {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
@@ -218,8 +225,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     socket = claim_unnamed(directory);
   }
 
-  Plan plan = make_plan(subject, request, directory);
-  plan_rootfs(plan, configuration, subject, request);
+  Plan plan;
+  try {
+    plan = make_plan(subject, request, directory);
+    plan_rootfs(plan, configuration, subject, request);
+  } catch (...) {
+    socket.remove();  // no server will
+    throw;
+  }
   runtime::ContainerServer server = start_server(plan, std::move(socket), describe(subject, request, plan), containers.root());
   if (!must_wait(subject, request)) {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
