@@ -273,7 +273,7 @@ class Programs(NamedContainerTestCase):
         time.sleep(0.3)
         os.write(master, b"\x1a")
         self.read_until(master, "Stopped")
-        os.write(master, b"kill %1; wait; exit 4\n")
+        os.write(master, b"kill -9 %1; wait; exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
     def test_lost_changes_are_told_on_a_terminal(self):
