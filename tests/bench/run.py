@@ -35,9 +35,11 @@ class Bench:
         self.must("mkdir", "-m700", self.work / "run")
         self.must(self.mlctr_path, "pull", "--quiet", "--output", self.work / "image.sqfs", self.image)
         self.must(self.mlctr_path, "create", "--quiet", "--name", "bench", self.image)
-        self.must("unsquashfs", "-q", "-n", "-no-xattrs", "-d", self.rootfs, self.work / "image.sqfs")
+        subprocess.run(["unsquashfs", "-q", "-n", "-no-xattrs", "-d", self.rootfs, self.work / "image.sqfs"], check=True)
+        shutil.rmtree(self.rootfs / "dev")
         for name in ("dev", "proc", "sys", "tmp", "home"):
             (self.rootfs / name).mkdir(exist_ok=True)
+        subprocess.run(["chown", "-R", f"{USER}:", self.rootfs], check=True)
 
     @property
     def mlctr_path(self):
@@ -74,8 +76,9 @@ class Bench:
             config = json.loads((bundle / "config.json").read_text())
             config["root"] = {"path": str(self.rootfs), "readonly": False}
             config["process"].update(args=["/bin/true"], terminal=False)
-            config["linux"]["uidMappings"][0].update(hostID=self.user.pw_uid)
-            config["linux"]["gidMappings"][0].update(hostID=self.user.pw_gid)
+            config["linux"]["uidMappings"] = [{"containerID": 0, "hostID": self.user.pw_uid, "size": 1}]
+            config["linux"]["gidMappings"] = [{"containerID": 0, "hostID": self.user.pw_gid, "size": 1}]
+            config["linux"]["namespaces"] = [{"type": "user"}, {"type": "mount"}, {"type": "pid"}]
             (bundle / "config.json").write_text(json.dumps(config))
             subprocess.run(["chown", "-R", f"{USER}:", bundle], check=True)
         return ["crun", "--cgroup-manager=disabled", "run", "--bundle", bundle, f"bench{time.monotonic_ns()}"]
