@@ -7,7 +7,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-constexpr std::size_t k_max_options_bytes = 256;  // the longest that mksquashfs writes, lzma's aside, are 20
+constexpr std::size_t k_max_options_bytes = 256;  // mksquashfs writes 8 at most
 
 }  // namespace
 

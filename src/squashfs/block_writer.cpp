@@ -168,7 +168,7 @@ void BlockWriter::write(Slot& slot) {
 std::uint64_t BlockWriter::put_block(const Slot& slot) {
   const std::uint64_t start = written_.end;
   const std::size_t stored_bytes = slot.size_word & (k_raw_block - 1);
-  write_all_at(output_, std::span(slot.block.get(), stored_bytes), start, "a layer file");
+  write_all_at(output_, std::span(slot.block.get(), stored_bytes), start, "data blocks");
   written_.end += stored_bytes;
   return start;
 }
