@@ -23,7 +23,8 @@ struct Piece {
 std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
   std::vector<Piece> pieces;
   for (const ExtentSource& source : sources) {
-    const std::uint64_t end = file_size(source.file, source.name.string());
+    const std::uint64_t file_end = file_size(source.file, source.name.string());
+    const std::uint64_t end = file_end - std::min(file_end, source.offset);
     for (const Extent& extent : source.extents) {
       // The last page of a file need not be whole.
       const std::uint64_t there = std::min(extent.size, end - std::min(end, extent.from));
@@ -66,8 +67,8 @@ class Copier {
 
   void copy(const Piece& piece) {
     if (stop_.stop_requested()) throw Cancelled();
-    copy_range(piece.source->file, piece.extent.from, output_, piece.extent.to, piece.extent.size,
-               "the image from " + piece.source->name.string());
+    copy_range(piece.source->file, piece.source->offset + piece.extent.from, output_, piece.extent.to,
+               piece.extent.size, "the image from " + piece.source->name.string());
     if (progress_ != nullptr) progress_->converted_bytes += piece.extent.size;
   }
 

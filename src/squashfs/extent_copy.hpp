@@ -14,6 +14,7 @@ struct ExtentSource {
   int file = -1;
   std::filesystem::path name;
   std::vector<Extent> extents;
+  std::uint64_t offset = 0;  ///< of the image in its file, which the extents don't count
 };
 
 /// Shares blocks where the filesystem can, copies elsewhere. Heeds `stop` within 64 MiB (throws Cancelled). Counts

@@ -15,6 +15,7 @@
 #include "squashfs/extent_plan.hpp"
 #include "squashfs/merge_tree.hpp"
 #include "squashfs/reader.hpp"
+#include "squashfs/sif.hpp"
 #include "squashfs/tables.hpp"
 #include "squashfs/walk_order.hpp"
 
@@ -24,6 +25,7 @@ namespace {
 struct LayerFile {
   std::filesystem::path path;
   Fd file;
+  std::uint64_t offset = 0;  // of the image in it
   std::vector<FragmentBlock> fragments{};
   ExtentPlan plan{};
   std::map<std::uint32_t, std::uint32_t> kept_fragments{};  // number in the layer -> in the image
@@ -44,8 +46,8 @@ class Merge {
   explicit Merge(BlockFormat format = {}) : format_(std::move(format)) {}
 
   // The tree's data is to be copied from `file`.
-  void apply(const std::filesystem::path& path, Fd file, Tree tree) {
-    LayerFile& layer = layers_.emplace_back(LayerFile{path, std::move(file), {}, {}, {}});
+  void apply(const std::filesystem::path& path, Fd file, std::uint64_t offset, Tree tree) {
+    LayerFile& layer = layers_.emplace_back(LayerFile{path, std::move(file), offset, {}, {}, {}});
     layer.fragments = std::move(tree.fragments);
     apply(std::move(tree), path);
   }
@@ -68,7 +70,8 @@ class Merge {
     move_files(added_start);
     std::vector<ExtentSource> sources;
     for (const LayerFile& layer : layers_) {
-      sources.push_back({.file = layer.file.get(), .name = layer.path, .extents = layer.plan.extents()});
+      sources.push_back(
+          {.file = layer.file.get(), .name = layer.path, .extents = layer.plan.extents(), .offset = layer.offset});
     }
     copy_extents(sources, output, stop, progress);
     write_all_at(output, added_bytes_, added_start, "the image");
@@ -177,7 +180,7 @@ void merge_layers(const std::vector<std::filesystem::path>& layers, const std::v
       throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
                               path.string(), k_block_bytes));
     }
-    merge.apply(path, std::move(file), read_tree(reader));
+    merge.apply(path, std::move(file), 0, read_tree(reader));
   }
   merge.add(added);
   merge.write(output, stop, progress);
@@ -186,7 +189,8 @@ void merge_layers(const std::vector<std::filesystem::path>& layers, const std::v
 void merge_upper(const std::filesystem::path& base, UpperDirectory upper, const std::vector<AddedFile>& added,
                  int output, const PackOptions& options, std::stop_token stop, ProgressItem* progress) {
   Fd file = open_file(base, O_RDONLY);
-  const Reader reader(file.get(), base);
+  const std::uint64_t offset = find_image_offset(file.get(), base);
+  const Reader reader(file.get(), base, offset);
   const BlockFormat format = block_format(reader);
   Tree base_tree = read_tree(reader);
   const std::filesystem::path upper_name = upper.name;
@@ -196,7 +200,7 @@ void merge_upper(const std::filesystem::path& base, UpperDirectory upper, const 
   if (::ftruncate(output, static_cast<off_t>(changes.data_end)) != 0) throw SysError("cannot set the size of an image");
 
   Merge merge(format);
-  merge.apply(base, std::move(file), std::move(base_tree));
+  merge.apply(base, std::move(file), offset, std::move(base_tree));
   merge.apply_in_place(std::move(changes), upper_name);
   merge.add(added);
   merge.write(output, stop, progress);

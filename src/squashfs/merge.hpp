@@ -32,7 +32,7 @@ struct PackOptions {
 };
 
 /// Writes the image that an overlay of `upper` over the image `base` shows, as merge_layers does. The base may be any
-/// squashfs 4.0 image at the start of its file: the new one has its compressor and block size, and only what is in
+/// squashfs 4.0 image, a SIF file's too: the new one has its compressor and block size, and only what is in
 /// `upper` gets compressed (pack_upper says what becomes of it).
 void merge_upper(const std::filesystem::path& base, UpperDirectory upper, const std::vector<AddedFile>& added,
                  int output, const PackOptions& options, std::stop_token stop, ProgressItem* progress);

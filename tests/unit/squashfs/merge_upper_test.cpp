@@ -45,6 +45,25 @@ struct Overlay {
   }
 };
 
+// A SIF file with `squashfs` as its system partition; the places are those of squashfs/sif.hpp's structures.
+std::string sif_around(std::string_view squashfs) {
+  std::string file(8192, '#');
+  const auto set = [&file](std::size_t at, std::uint64_t value, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) file[at + i] = static_cast<char>(value >> (8 * i));
+  };
+  constexpr std::size_t k_descriptor = 128, k_extra = k_descriptor + 201;
+  file.replace(32, 10, std::string_view("SIF_MAGIC\0", 10));
+  set(88, 1, 8);
+  set(96, k_descriptor, 8);
+  set(k_descriptor, 0x4004, 4);
+  set(k_descriptor + 4, 1, 1);
+  set(k_descriptor + 17, file.size(), 8);
+  set(k_descriptor + 25, squashfs.size(), 8);
+  set(k_extra, 1, 4);
+  set(k_extra + 4, 2, 4);
+  return file + std::string(squashfs) + "behind it";
+}
+
 std::string content(const std::filesystem::path& image, std::string_view path) {
   const Fd file = open_file(image, O_RDONLY);
   return read_small_file(Reader(file.get(), image), path, 64u << 20).value_or("nothing there");
@@ -164,6 +183,17 @@ TEST_CASE("the image keeps the base's compressor, its options and its block size
                                         .max_output_bytes = 64u << 20});
     CHECK(extracted.standard_output == content(image, "/new"));
   }
+}
+
+TEST_CASE("the base may be part of a SIF file") {
+  Overlay overlay;
+  SampleImage base(overlay.base);
+  base.add_file("below", std::string(900'000, 'b'));
+  base.finish();
+  overlay.directory.write("upper/above", "a");
+  const std::string alone = read_file(overlay.merge("alone.sqsh"));
+  overlay.directory.write("base.sqsh", sif_around(read_file(overlay.base)));
+  CHECK(read_file(overlay.merge("image.sqsh")) == alone);
 }
 
 TEST_CASE("what can't be taken as it is gets refused by name") {
