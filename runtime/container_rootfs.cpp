@@ -75,6 +75,7 @@ bool can_overlay_at(const std::filesystem::path& place) {
 
 // Its options take no path with ',' or ':' in it; a link's name has neither.
 Fd mount_with_program(const ContainerSpec& spec, const Fd& scratch) {
+  spec.fallback.before_fuse_overlayfs();
   FuseOverlay overlay{.scratch = spec.scratch, .upper = "upper", .work = "work"};
   if (const auto* kept = std::get_if<DirectoryUpper>(&spec.upper)) {
     overlay.upper = "kept-upper";

@@ -31,6 +31,8 @@ struct RootfsFallback {
   std::function<UnpackedImage(std::size_t number)> unpack;
   /// images[0], for this container to change.
   std::function<UnpackedImage()> copy;
+  /// Before fuse-overlayfs gets the upper directory to write to.
+  std::function<void()> before_fuse_overlayfs;
   /// One line for the user.
   std::function<void(const std::string&)> tell;
 };

@@ -1,6 +1,7 @@
 #include "app/collect_garbage.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <set>
 
 #include "app/open_stores.hpp"
@@ -8,11 +9,14 @@
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "store/allocation.hpp"
+#include "store/store_names.hpp"
+#include "store/unpacked_store.hpp"
 
 namespace mlctr {
 namespace {
 
 constexpr std::chrono::hours k_partial_age{7 * 24};  // a cut download is worth going on with for a week
+constexpr std::chrono::hours k_unpacked_age{7 * 24};
 constexpr std::chrono::hours k_unknown_age{24};      // what has no lock to tell whether it is in use
 constexpr std::chrono::hours k_pull_age{24};         // no pull takes longer between finding a layer and merging it
 
@@ -32,6 +36,7 @@ class Collector {
     collect_container_leftovers();
     collect_references();
     collect_images();
+    collect_unpacked();
     collect_layers();
     if (is_removing()) store_.remove_idle_locks();
     return std::move(report_);
@@ -139,6 +144,31 @@ class Collector {
       if (is_removing()) store_.remove_image(image.manifest_digest);
       add(RemovedEntry::Kind::image, image.manifest_digest.to_string(), bytes);
     }
+  }
+
+  // What machines without FUSE run from. It can be made again, so that age alone is enough.
+  void collect_unpacked() {
+    const UnpackedStore unpacked(containers_.root());
+    if (is_removing()) unpacked.remove_dead();
+    for (const StoredTree& tree : unpacked.list()) {
+      heed_stop();
+      const auto digest = parse_digest_name(tree.key);
+      const bool has_image = !digest || is_in_any_store(*digest) || has_container_of(digest->to_string());
+      const bool is_recent = tree.last_used > std::time(nullptr) - std::chrono::seconds(k_unpacked_age).count();
+      if (has_image && is_recent) continue;
+      if (is_removing() && !unpacked.remove(tree.key)) {
+        ++report_.in_use;
+        continue;
+      }
+      add(RemovedEntry::Kind::unpacked_image, tree.key, tree.allocated_bytes);
+    }
+  }
+
+  bool has_container_of(const std::string& manifest_digest) const {
+    const ContainerListing listing = containers_.list();
+    return std::any_of(
+        listing.containers.begin(), listing.containers.end(),
+        [&](const StoredContainer& container) { return container.record.manifest_digest == manifest_digest; });
   }
 
   // The order matters. A pull holds its image's lock before it marks layers as used: if it marked them before our

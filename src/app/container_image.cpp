@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "app/open_image.hpp"
+#include "app/overlay_marks.hpp"
+#include "app/rootfs_fallback.hpp"
 #include "app/run_target.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/version.hpp"
@@ -32,17 +35,15 @@ constexpr std::uint64_t k_max_provenance_bytes = 64u << 10;  // it holds all of 
 
 class OwnFiles {
  public:
-  explicit OwnFiles(const std::filesystem::path& squashfs)
-      : file_(open_regular_file(squashfs)), image_(file_.get(), squashfs) {}
+  explicit OwnFiles(const std::filesystem::path& squashfs) : image_(squashfs) {}
 
   // Empty where the image has none.
   std::string read(std::string_view name) const {
-    return squashfs::read_small_file(image_, fmt::format("/.mlctr/{}", name), k_max_config_bytes).value_or("");
+    return squashfs::read_small_file(*image_.reader, fmt::format("/.mlctr/{}", name), k_max_config_bytes).value_or("");
   }
 
  private:
-  Fd file_;
-  squashfs::Reader image_;
+  OpenImage image_;
 };
 
 // Null where there is none worth keeping: it is only as good as whoever made the image.
@@ -107,6 +108,13 @@ void refuse_running(const ContainerStore& containers, const std::string& name) {
               "save it when they have ended, or --live takes it as it is now");
 }
 
+// There is no telling what in it was changed.
+void refuse_copy(const StoredContainer& container) {
+  if (find_copy(container) == runtime::CopyState::absent) return;
+  throw Error("its files are in an unpacked copy of its image, as this machine had no overlays for it",
+              fmt::format("mksquashfs {} FILE.sqsh -all-root makes an image of them", container.copy.string()));
+}
+
 // overlayfs makes <work>/work anew at every mount (ovl_workdir_create): whether it is the same one tells whether the
 // container was started since.
 using WorkId = std::tuple<ino_t, time_t, long>;
@@ -139,6 +147,8 @@ void write_container_image(const Configuration& configuration, const StoredConta
                            RunningContainers running, int output, ProgressBoard& board, std::stop_token stop) try {
   const std::string& name = container.record.name;
   if (running == RunningContainers::refuse) refuse_running(open_containers(configuration), name);
+  refuse_copy(container);
+  translate_foreign_marks(container);
   const WorkId before = look_at_work(container);
   const BaseImage base = base_image_of(configuration, container);
 

@@ -7,6 +7,7 @@
 
 #include "app/find_image.hpp"
 #include "app/lost_recording.hpp"
+#include "app/open_image.hpp"
 #include "app/open_stores.hpp"
 #include "app/source_file.hpp"
 #include "base/error.hpp"
@@ -25,18 +26,16 @@ constexpr std::uint64_t k_max_own_file_bytes = k_max_config_bytes;
 // The small files that mlctr puts into every image.
 class OwnFiles {
  public:
-  explicit OwnFiles(const std::filesystem::path& squashfs)
-      : file_(open_regular_file(squashfs)), image_(file_.get(), squashfs) {}
+  explicit OwnFiles(const std::filesystem::path& squashfs) : image_(squashfs) {}
 
   /// Empty where the image has none.
   std::string read(std::string_view file_name) const {
     const std::string path = fmt::format("/.mlctr/{}", file_name);
-    return squashfs::read_small_file(image_, path, k_max_own_file_bytes).value_or("");
+    return squashfs::read_small_file(*image_.reader, path, k_max_own_file_bytes).value_or("");
   }
 
  private:
-  Fd file_;
-  squashfs::Reader image_;
+  OpenImage image_;
 };
 
 // A string at the top of a JSON object; empty where there is none: whoever wrote the file, inspecting must not fail.
@@ -127,6 +126,7 @@ ImageInspection inspect_image(const Configuration& configuration, std::string_vi
     }
     refuse_lost_recording(configuration, text, RecordedFile::State::away);  // one that changed can be looked at
     if (!parse_image_id(text)) {
+      if (look_at(text) == SourceFile::sif) return inspect_file(text);
       const ImageSource source = find_source(text);
       check_source(source);
       if (const auto* file = std::get_if<SquashfsSource>(&source)) return inspect_file(file->path);

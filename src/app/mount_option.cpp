@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 #include "app/quantity.hpp"
+#include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
@@ -83,7 +83,8 @@ void apply_option(runtime::Mount& mount, std::string_view whole, const std::stri
     mount.propagation = propagation->flag;
   } else if (option == "nofail") {
     mount.if_missing = runtime::IfMissing::skip;
-  } else if (auto* tmpfs = std::get_if<runtime::TmpfsMount>(&mount.source); tmpfs != nullptr && option.starts_with("size=")) {
+  } else if (auto* tmpfs = std::get_if<runtime::TmpfsMount>(&mount.source);
+             tmpfs != nullptr && option.starts_with("size=")) {
     tmpfs->size_bytes = parse_size(std::string_view(option).substr(5));
   } else if (option.starts_with("x-create=")) {
     // enroot's; what is missing is always made as the source has it
@@ -105,12 +106,11 @@ std::string parse_target(std::string_view whole, const std::string& target) {
   return normal;
 }
 
-bool is_squashfs(const std::filesystem::path& file) {
+bool has_squashfs(const std::filesystem::path& file) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(file, error)) return false;
-  std::array<char, 4> magic{};
-  return std::ifstream(file, std::ios::binary).read(magic.data(), magic.size()) &&
-         std::string_view(magic.data(), magic.size()) == "hsqs";
+  const SourceFile kind = look_at(file);
+  return kind == SourceFile::squashfs || kind == SourceFile::sif;
 }
 
 }  // namespace
@@ -133,7 +133,7 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
   } else {
     const auto source = std::filesystem::path(directory / fields[0]).lexically_normal();
     const bool as_file = std::ranges::find(options, "file") != options.end();
-    if (!as_file && is_squashfs(source)) {
+    if (!as_file && has_squashfs(source)) {
       mount.source = runtime::SquashfsMount{source};
     } else {
       mount.source = runtime::BindMount{source};

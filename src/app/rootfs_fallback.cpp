@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "app/overlay_marks.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "runtime/unpack_image.hpp"
@@ -92,6 +93,10 @@ runtime::RootfsFallback make_rootfs_fallback(const Configuration& configuration,
   return {.unpack = [unpacker](std::size_t number) { return unpacker->shared(number); },
           .copy = [unpacker,
                    container] { return container != nullptr ? unpacker->kept(*container) : unpacker->temporary(); },
+          .before_fuse_overlayfs =
+              [container] {
+                if (container != nullptr) prepare_for_fuse_overlayfs(*container);
+              },
           .tell = [unpacker](const std::string& line) { unpacker->tell(line); }};
 }
 

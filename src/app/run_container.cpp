@@ -13,6 +13,7 @@
 #include "app/container_program.hpp"
 #include "app/exec_container.hpp"
 #include "app/open_image.hpp"
+#include "app/overlay_marks.hpp"
 #include "app/remove_container.hpp"
 #include "app/rootfs_fallback.hpp"
 #include "app/running_container.hpp"
@@ -116,7 +117,10 @@ std::string describe(const RunSubject& subject, const RunRequest& request, const
 void plan_rootfs(Plan& plan, const Configuration& configuration, const RunSubject& subject, const RunRequest& request) {
   const StoredContainer* container = subject.container ? &*subject.container : nullptr;
   plan.spec.choice = configuration.rootfs;
-  if (container != nullptr) plan.spec.copy = find_copy(*container);
+  if (container != nullptr) {
+    plan.spec.copy = find_copy(*container);
+    if (plan.spec.choice != runtime::RootfsChoice::fuse_overlayfs) translate_foreign_marks(*container);
+  }
   plan.spec.fallback = make_rootfs_fallback(configuration, subject.image, container, plan.images, request.tell);
 }
 

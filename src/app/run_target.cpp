@@ -3,38 +3,69 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "app/find_image.hpp"
+#include "app/open_image.hpp"
 #include "app/settings.hpp"
 #include "app/source_file.hpp"
 #include "base/error.hpp"
-#include "base/fd.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "image/config.hpp"
 #include "squashfs/file_content.hpp"
-#include "squashfs/reader.hpp"
 
 namespace mlctr {
 namespace {
 
+constexpr std::uint64_t k_max_environment_bytes = 256u << 10;
+
+// enroot's images have no config; what theirs had of an environment is in /etc/environment, a "NAME=VALUE" a line,
+// quoted or not (pam_env(8)).
+std::string config_of_environment_file(std::string_view lines) {
+  nlohmann::json environment = nlohmann::json::array();
+  while (!lines.empty()) {
+    std::string_view line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+    const std::size_t equals = line.find('=');
+    if (equals == 0 || equals == line.npos || line.starts_with('#') || line.find('\0') != line.npos) continue;
+    std::string_view value = line.substr(equals + 1);
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    environment.push_back(fmt::format("{}={}", line.substr(0, equals), value));
+  }
+  if (environment.empty()) return "";
+  const nlohmann::json config{{"config", {{"Env", environment}}},
+                              {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::json::array()}}}};
+  return config.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
+}
+
+// Of a SIF file nothing more is taken: its environment is shell scripts, and no program of an image runs out here.
+std::string config_in(const squashfs::Reader& image) {
+  if (auto config = squashfs::read_small_file(image, "/.mlctr/config.json", k_max_config_bytes)) return *config;
+  const auto lines = squashfs::read_small_file(image, "/etc/environment", k_max_environment_bytes);
+  return lines ? config_of_environment_file(*lines) : "";
+}
+
 BaseImage image_in_file(const std::filesystem::path& path) {
-  const Fd file = open_regular_file(path);
-  const squashfs::Reader image(file.get(), path);
+  const OpenImage image(path);
   const auto absolute = std::filesystem::absolute(path).lexically_normal();
   return {.reference = absolute.string(),
           .manifest_digest = {},
           .squashfs = absolute,
-          .config_body = squashfs::read_small_file(image, "/.mlctr/config.json", k_max_config_bytes).value_or("")};
+          .config_body = config_in(*image.reader)};
 }
 
 }  // namespace
 
 ContainerStore open_containers(const Configuration& configuration) {
-  return ContainerStore(configuration.containers.empty() ? configuration.store / "containers" : configuration.containers);
+  return ContainerStore(configuration.containers.empty() ? configuration.store / "containers"
+                                                         : configuration.containers);
 }
 
 std::optional<BaseImage> find_base_image(const Configuration& configuration, std::string_view text) {
-  if (look_at(text) == SourceFile::squashfs) return image_in_file(text);
+  const SourceFile kind = look_at(text);
+  if (kind == SourceFile::squashfs || kind == SourceFile::sif) return image_in_file(text);
   const auto found = find_image(configuration, text);
   if (!found) {
     if (!parse_image_id(text)) check_source(find_source(text));  // says what to type for an archive
@@ -61,8 +92,9 @@ BaseImage base_image_of(const Configuration& configuration, const StoredContaine
   if (std::filesystem::exists(image.squashfs)) return image;
   const auto found = record.manifest_digest.empty() ? std::nullopt : find_image(configuration, record.manifest_digest);
   if (!found) {
-    throw Error(fmt::format("the image of the container {} is gone: {}", record.name, printable(record.image, 4096)),
-                fmt::format("`mlctr pull {}` brings it back if it has not changed since", printable(record.image, 4096)));
+    throw Error(
+        fmt::format("the image of the container {} is gone: {}", record.name, printable(record.image, 4096)),
+        fmt::format("`mlctr pull {}` brings it back if it has not changed since", printable(record.image, 4096)));
   }
   image.squashfs = found->image.squashfs;
   return image;

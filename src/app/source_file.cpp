@@ -64,9 +64,9 @@ Diagnosis diagnose(SourceFile kind, const std::string& path) {
       return {"a squashfs file", fmt::format("write {} alone", path)};
     case SourceFile::sif:
       return {"a SIF file",
-              fmt::format("`apptainer sif list {}` shows the number N of its squashfs, `apptainer sif dump N {} "
+              fmt::format("`mlctr run {}` runs it as it is; `apptainer sif list {}` shows the number N of its squashfs, `apptainer sif dump N {} "
                           ">image.sqsh` takes it out",
-                          path, path)};
+                          path, path, path)};
     case SourceFile::oci_layout:
       return {"an OCI layout", fmt::format("did you mean oci:{}?", path)};
     case SourceFile::oci_archive:

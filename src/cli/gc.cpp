@@ -35,6 +35,8 @@ std::string_view kind_name(RemovedEntry::Kind kind) {
       return "unfinished download";
     case RemovedEntry::Kind::temporary:
       return "temporary file";
+    case RemovedEntry::Kind::unpacked_image:
+      return "unpacked image";
     case RemovedEntry::Kind::container_leftover:
       return "container, half removed";
   }
