@@ -91,7 +91,8 @@ def mounted(tool, work):
     finally:
         subprocess.run(["umount", root], check=True)
         if mount.process:
-            mount.process.wait(MOUNT_SECONDS)
+            mount.process.terminate()  # a mount namespace that somebody else made meanwhile may have a copy of the mount
+            mount.process.wait()
 
 
 def measure(tool, work):
