@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
+#include "squashfs/file_blocks.hpp"
 #include "squashfs/merge_tree.hpp"
 #include "squashfs/reader.hpp"
 #include "squashfs/tables.hpp"
@@ -36,6 +37,23 @@ void look_up(const Reader& reader) {
   const StoredInode root = reader.root();
   if (const auto* directory = std::get_if<StoredDirectory>(&root.kind)) {
     for (const char* name : {"a", "file-100", "zzz"}) reader.find(*directory, name);
+    for (const std::uint32_t offset : {1u, directory->size_bytes / 2}) reader.list_from(*directory, offset).next();
+  }
+}
+
+// As the image mount finds blocks: in any order, without the whole list.
+void locate_some(const Reader& reader) {
+  const StoredInode root = reader.root();
+  DirectoryCursor entries(reader, std::get<StoredDirectory>(root.kind));
+  for (int i = 0; i < 8; ++i) {
+    const auto entry = entries.next();
+    if (!entry) return;
+    const StoredInode inode = reader.inode(entry->inode);
+    const auto* file = std::get_if<StoredFile>(&inode.kind);
+    if (file == nullptr || file->block_count == 0) continue;
+    FileBlocks blocks(reader, *file);
+    blocks.locate(file->block_count - 1, 1);
+    blocks.locate(0, 1);
   }
 }
 
@@ -47,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const Reader reader(file.get(), "the image", 0, 64);
     look_up(reader);
+    locate_some(reader);
     Tree tree = read_tree(reader);
     std::size_t files = 0;
     for (const Inode& inode : tree.inodes) {

@@ -9,7 +9,9 @@ from harness import PullTestCase, as_root, shared_directory
 from image_mount import make_image
 
 ROUNDS = int(os.environ.get("MLCTR_BROKEN_IMAGES", "60"))
-SUPERBLOCK = {"inode_count": 4, "fragment_count": 16, "root": 32, "bytes_used": 40, "ids": 48, "xattrs": 56, "inodes": 64, "directories": 72}
+SUPERBLOCK = {"inode_count": 4, "fragment_count": 16, "root": 32, "bytes_used": 40, "ids": 48, "xattrs": 56, "inodes": 64,
+              "directories": 72}  # fmt: skip
+RAW_TABLES = ("-noI", "-noD", "-noF", "-noX")
 MOST_ENTRIES, DEEPEST, READ_BYTES = 3000, 20, 8 << 20
 TREE_SECONDS = 60
 
@@ -84,7 +86,7 @@ class BrokenImages(PullTestCase):
         return served
 
     def images(self):
-        for name, *options in (("zstd", "-comp", "zstd", "-b", "16K"), ("raw", "-comp", "gzip", "-b", "4K", "-noI", "-noD", "-noF", "-noX")):
+        for name, *options in (("zstd", "-comp", "zstd", "-b", "16K"), ("raw", "-comp", "gzip", "-b", "4K", *RAW_TABLES)):
             yield name, make_image(small_tree(), f"small-{name}.sqsh", *options).read_bytes()
 
     def test_flipped_bits(self):
@@ -131,11 +133,12 @@ class BrokenImages(PullTestCase):
         tree = shared_directory("loop")
         (tree / "outer/inner").mkdir(parents=True)
         (tree / "outer/inner/file").write_text("x")
-        whole = make_image(tree, "loop.sqsh", "-comp", "gzip", "-noI", "-noD", "-noF", "-noX").read_bytes()
+        whole = make_image(tree, "loop.sqsh", "-comp", "gzip", *RAW_TABLES).read_bytes()
         directories = struct.unpack_from("<Q", whole, SUPERBLOCK["directories"])[0]
         place_of = {name: whole.index(name, directories) - 8 for name in (b"outer", b"inner", b"file")}
         offsets = {name: struct.unpack_from("<H", whole, place)[0] for name, place in place_of.items()}
-        for entry, target in ((b"inner", offsets[b"outer"]), (b"inner", offsets[b"inner"]), (b"outer", struct.unpack_from("<H", whole, SUPERBLOCK["root"])[0])):
+        root = struct.unpack_from("<H", whole, SUPERBLOCK["root"])[0]
+        for entry, target in ((b"inner", offsets[b"outer"]), (b"inner", offsets[b"inner"]), (b"outer", root)):
             broken = bytearray(whole)
             struct.pack_into("<H", broken, place_of[entry], target)
             with self.subTest(entry=entry, target=target):

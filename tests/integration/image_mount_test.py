@@ -47,7 +47,8 @@ class ImageMount(PullTestCase):
         with served(image, offset) as server:
             found = listing(server.root)
         self.assertEqual(sorted(set(expected) ^ set(found)), [])
-        self.assertEqual([f"{path}: {found[path]}, not {expected[path]}" for path in expected if found[path] != expected[path]], [])
+        wrong = [f"{path}: {found[path]}, not {expected[path]}" for path in expected if found[path] != expected[path]]
+        self.assertEqual(wrong, [])
 
     def test_every_compressor_block_size_and_layout(self):
         for name, *options in (
