@@ -243,7 +243,8 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   if (subject.container && request.lifetime == Lifetime::remove) {
     remove_idle_container(containers, directory, subject.container->record.name);
   }
-  return {end, subject.container ? 0 : changed.count()};
+  const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
+  return {end, is_asked ? changed.count() : 0};
 }
 
 runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request) {

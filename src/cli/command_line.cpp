@@ -111,9 +111,9 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
 
 std::string program_help(const CLI::App& program) {
   std::string text =
-      "  mlctr pull python:3.8                  an image from Docker Hub or any registry, as one squashfs file\n"
-      "  mlctr run python:3.8 python -V         a program in it\n"
-      "  mlctr run --remap-root --name py38 python:3.8 pip install numpy    changes stay in the container py38\n";
+      "  mlctr pull python:3.8             an image from Docker Hub or any registry\n"
+      "  mlctr run -r --name py38 python:3.8 pip install numpy     kept in \"py38\"\n"
+      "  mlctr run py38 python train.py    your home and this directory are there\n";
   for (const char* group : {k_containers_group, k_images_group, k_store_group, k_registry_group, k_mlctr_group}) {
     text += fmt::format("\n{}\n", group);
     for (const CLI::App* command : commands_of(program)) {

@@ -221,7 +221,8 @@ class Progress(TerminalTestCase):
 class Commands(PullTestCase):
     def test_alone_it_shows_the_lines_that_matter(self):
         lines = self.mlctr()[0].splitlines()
-        self.assertEqual([line.split()[:2] for line in lines[:3]], [["mlctr", "pull"], ["mlctr", "inspect"], ["mlctr", "export"]])
+        self.assertEqual([line.split()[:2] for line in lines[:3]], [["mlctr", "pull"], ["mlctr", "run"], ["mlctr", "run"]])
+        self.assertLessEqual(max(map(len, lines)), 80)
         self.assertEqual(self.mlctr("help"), self.mlctr())
         self.assertEqual(self.mlctr("--help"), self.mlctr())
 

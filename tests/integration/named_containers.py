@@ -2,6 +2,7 @@
 import hashlib
 import json
 import pathlib
+import subprocess
 import time
 
 from containers import ContainerTestCase, layout
@@ -63,8 +64,10 @@ class NamedContainerTestCase(ContainerTestCase):
         return process
 
     def end(self, process):
-        process.kill()
-        process.communicate()
+        # What the shell started holds its pipes open: all goes.
+        while pids := self.processes():
+            subprocess.run(root_command("kill", "-KILL", *pids), capture_output=True)  # some went this moment
+        process.communicate(timeout=WAIT_SECONDS)
 
     def sh(self, *arguments, **more):
         return self.mlctr(*arguments, **more)[0].strip()

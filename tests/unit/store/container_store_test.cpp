@@ -19,8 +19,9 @@ struct Fixture {
   ContainerStore store{directory / "containers"};
 
   std::optional<StoredContainer> create(const std::string& name) const {
-    return store.create({.name = name, .image = "docker.io/library/python:3.8", .manifest_digest = "sha256:12", .created_at = 17},
-                        image, R"({"config":{}})");
+    return store.create(
+        {.name = name, .image = "docker.io/library/python:3.8", .manifest_digest = "sha256:12", .created_at = 17},
+        image, R"({"config":{}})");
   }
 };
 
@@ -66,7 +67,8 @@ TEST_CASE("a name is taken once") {
 
 TEST_CASE("names that could lead elsewhere are refused") {
   const Fixture fixture;
-  for (const std::string name : {"", ".", "..", ".new-1", "a/b", "-x", "_x", "a b", "a\n", "é", std::string(65, 'x').c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"", ".", "..", ".new-1", "a/b", "-x", "_x", "a b", "a\n", "é", std::string(65, 'x')}) {
     CAPTURE(name);
     CHECK_FALSE(is_container_name(name));
     CHECK_THROWS_AS(check_container_name(name), UsageError);
@@ -74,7 +76,8 @@ TEST_CASE("names that could lead elsewhere are refused") {
     CHECK_FALSE(fixture.store.has(name));
     CHECK_FALSE(fixture.store.set_aside(name));
   }
-  for (const std::string name : {"a", "7", "py3.8_x-y", std::string(64, 'x').c_str()}) CHECK(is_container_name(name));
+  for (const std::string& name : std::vector<std::string>{"a", "7", "py3.8_x-y", std::string(64, 'x')})
+    CHECK(is_container_name(name));
 }
 
 TEST_CASE("a broken record hides no other container, and can be removed") {
