@@ -16,6 +16,11 @@ from containers import layout
 from named_containers import WAIT_SECONDS, NamedContainerTestCase, change_config, until
 
 
+def heed_interrupts():
+    """A shell starts what runs in the background with SIGINT ignored, and mlctr passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Environment(NamedContainerTestCase):
     def variables(self, *options, image=None):
         out = self.mlctr("run", *options, image or self.image, "env")[0]
@@ -219,7 +224,7 @@ class Programs(NamedContainerTestCase):
 
     def test_the_end_of_mlctr_is_the_programs(self):
         for options in (("--unshare", "pid"), ("--rm", "--name", "c")):
-            process = self.running(*options, self.image)
+            process = self.running(*options, self.image, script="exec sleep 600")
             process.kill()
             process.communicate()
             until(lambda: not self.processes(), f"the end of what {options} started")
@@ -273,7 +278,11 @@ class Programs(NamedContainerTestCase):
         time.sleep(0.3)
         os.write(master, b"\x1a")
         self.read_until(master, "Stopped")
-        os.write(master, b"kill -9 %1; wait; exit 4\n")
+        os.write(master, b"fg\n")
+        self.read_until(master, r"fg\s+.*sleep 600")
+        os.write(master, b"\x03")
+        self.read_until(master, r"\^C")
+        os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
     def test_lost_changes_are_told_on_a_terminal(self):
@@ -294,7 +303,7 @@ class Python(NamedContainerTestCase):
         self.host_variables = {"PYTHONPATH": str(self.home / "host"), "PYTHONHOME": "/nowhere"}
         out = self.sh("run", layout("python"), "python3", "-c", script)
         self.assertEqual(out, f"[3, false, {self.uid}]")
-        process = self.start("run", layout("python"), "python3", "-c", "import time; print('up', flush=True); time.sleep(600)")
+        process = self.start("run", layout("python"), "python3", "-c", "import time; print('up', flush=True); time.sleep(600)", preexec_fn=heed_interrupts)
         self.addCleanup(self.end, process)
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

@@ -47,6 +47,12 @@ class NamedContainerTestCase(ContainerTestCase):
                 continue
         return found
 
+    def name_of(self, pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            return ""
+
     def assert_nothing_runs(self):
         until(lambda: not self.processes(), f"the end of {self.processes()}")
         self.assertNotIn(str(self.home), pathlib.Path("/proc/self/mountinfo").read_text())
@@ -64,8 +70,9 @@ class NamedContainerTestCase(ContainerTestCase):
         return process
 
     def end(self, process):
-        # What the shell started holds its pipes open: all goes.
-        while pids := self.processes():
+        # What the shell started holds its pipes open: all goes, but for servers, which must end by themselves.
+        process.kill()
+        while pids := [pid for pid in self.processes() if self.name_of(pid) != "mlctr-server"]:
             subprocess.run(root_command("kill", "-KILL", *pids), capture_output=True)  # some went this moment
         process.communicate(timeout=WAIT_SECONDS)
 
