@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "runtime/container_members.hpp"
 #include "runtime/fuse_mount.hpp"
 
@@ -59,9 +60,28 @@ class Server {
     if (!session_ended_) throw SysError("cannot make an eventfd");
   }
 
-  // Until the container has been, and is gone; or its maker died before it was.
+  // Until the container has been, and is gone; or its maker died before it was. The thread that is here already serves
+  // the first image: its maker waits for the first answer, and a new thread for a processor perhaps.
   void run() {
-    while (control_ || sessions_ > 0) {
+    loop();
+    if (auto first = std::exchange(first_, std::nullopt)) {
+      const std::jthread door = start_thread("let others into the container", [this] { loop(); });
+      serve_session(std::move(*first));
+    }
+    kept_.clear();
+    if (setup_.at_end) setup_.at_end();
+    setup_.socket.remove();
+  }
+
+ private:
+  struct Session {
+    std::size_t image;
+    Fd fuse;
+  };
+
+  // Returns as well when the first session is to be served.
+  void loop() {
+    while ((control_ || sessions_ > 0) && !first_) {
       std::array<pollfd, 4> wanted{{{control_.get(), POLLIN, 0},
                                     {session_ended_.get(), POLLIN, 0},
                                     {setup_.socket.fd(), POLLIN, 0},
@@ -75,12 +95,8 @@ class Server {
         --sessions_;
       }
     }
-    kept_.clear();
-    if (setup_.at_end) setup_.at_end();
-    setup_.socket.remove();
   }
 
- private:
   void hear_maker() {
     auto message = receive_message(control_);
     if (!message) {
@@ -106,15 +122,22 @@ class Server {
     if (number >= setup_.images.size() || message.fds.size() != 1) return;
     if (!members_) members_.emplace(message.sender);
     ++sessions_;
-    std::thread([this, number, fuse = std::move(message.fds[0])]() mutable {
-      try {
-        serve_image(std::move(fuse), *setup_.images[number], setup_.options);
-      } catch (const std::exception&) {
-        // Closing the descriptor has told whoever reads there: nobody is left to tell more.
-      }
-      const std::uint64_t one = 1;
-      [[maybe_unused]] const auto written = ::write(session_ended_.get(), &one, sizeof one);
-    }).detach();
+    Session session{number, std::move(message.fds[0])};
+    if (!std::exchange(has_first_, true)) {
+      first_ = std::move(session);
+    } else {
+      std::thread([this, session = std::move(session)]() mutable { serve_session(std::move(session)); }).detach();
+    }
+  }
+
+  void serve_session(Session session) {
+    try {
+      serve_image(std::move(session.fuse), *setup_.images[session.image], setup_.options);
+    } catch (const std::exception&) {
+      // Closing the descriptor has told whoever reads there: nobody is left to tell more.
+    }
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(session_ended_.get(), &one, sizeof one);
   }
 
   void count_ended() {
@@ -169,6 +192,8 @@ class Server {
   Fd control_;
   Fd session_ended_;  // an eventfd: how many sessions ended since it was read
   long sessions_ = 0;
+  std::optional<Session> first_;
+  bool has_first_ = false;
   Fd watch_;  // readable when the container is gone; counts as a session
   std::vector<Fd> kept_;
   std::optional<ContainerMembers> members_;

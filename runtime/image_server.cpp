@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "runtime/file_status.hpp"
 #include "runtime/image_data.hpp"
 #include "runtime/image_xattrs.hpp"
@@ -380,6 +382,15 @@ fuse_lowlevel_ops operations() {
 struct SessionDestroy {
   void operator()(fuse_session* session) const { fuse_session_destroy(session); }
 };
+// Answers on the session's own descriptor, in the calling thread, until the mount ends.
+void answer_here(fuse_session* session) {
+  fuse_buf buffer = {};
+  for (int size; (size = fuse_session_receive_buf(session, &buffer)) > 0 || size == -EINTR;) {
+    if (size > 0) fuse_session_process_buf(session, &buffer);
+  }
+  std::free(buffer.mem);
+}
+
 struct LoopConfigDestroy {
   void operator()(fuse_loop_config* config) const { fuse_loop_cfg_destroy(config); }
 };
@@ -404,8 +415,15 @@ void serve_image(Fd fuse, const Reader& image, const ImageServerOptions& options
   if (options.threads > 1) server.set_session(session.get());
   const std::unique_ptr<fuse_loop_config, LoopConfigDestroy> config(fuse_loop_cfg_create());
   fuse_loop_cfg_set_clone_fd(config.get(), 1);
-  fuse_loop_cfg_set_max_threads(config.get(), std::max(options.threads, 1u));
-  const int result = fuse_session_loop_mt(session.get(), config.get());
+  fuse_loop_cfg_set_max_threads(config.get(), std::max(options.threads, 2u) - 1);
+  // A new thread may have to wait for a processor longer than a whole container takes to start: this one answers from
+  // the first request on, and libfuse's threads join it once they are there.
+  int result = 0;
+  {
+    const std::jthread others =
+        start_thread("serve an image", [&] { result = fuse_session_loop_mt(session.get(), config.get()); });
+    answer_here(session.get());
+  }
   if (result != 0) throw SysError(fmt::format("cannot serve {}", image.image().name()), std::abs(result));
 }
 
