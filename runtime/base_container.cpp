@@ -95,15 +95,17 @@ bool is_of_the_system(const std::filesystem::path& path) {
          std::ranges::any_of(k_system, [&](const char* directory) { return is_below(path, directory); });
 }
 
+bool has_home(const Host& host, HomeMount home) {
+  return home == HomeMount::yes && !host.home.empty() && host.home != "/";
+}
+
 // Scripts find their files: home, and where the user stands now.
-void add_user_directories(std::vector<Mount>& plan, const Host& host, HomeMount home) {
+void add_user_directories(std::vector<Mount>& plan, const Host& host, const BaseOptions& options) {
   bind_host(plan, "/tmp", k_quiet);
-  const bool has_home = home == HomeMount::yes && !host.home.empty() && host.home != "/";
-  if (has_home) bind_host(plan, host.home, 0);
+  if (has_home(host, options.home)) bind_host(plan, host.home, 0);
   const auto& here = host.current_directory;
-  if (is_of_the_system(here) || is_below(here, "/tmp") || (has_home && is_below(here, host.home))) return;
-  if (home == HomeMount::no && !host.home.empty() && is_below(here, host.home)) return;  // asked not to see it
-  bind_host(plan, here, 0, IfMissing::skip);
+  const bool is_there = is_below(here, "/tmp") || (has_home(host, options.home) && is_below(here, host.home));
+  if (!is_there && sees_current_directory(host, options)) bind_host(plan, here, 0, IfMissing::skip);
 }
 
 // Whether a line "name:x:ID:…" (passwd(5), group(5)) has this id.
@@ -155,8 +157,15 @@ std::vector<Mount> base_container(const Host& host, const BaseOptions& options) 
   plan.push_back({.source = TmpfsMount{.mode = 0755}, .target = "/run", .attributes = k_quiet});
   plan.push_back({.source = DirectoryNode{.mode = 01777}, .target = "/run/lock"});
   add_host_files(plan);
-  add_user_directories(plan, host, options.home);
+  add_user_directories(plan, host, options);
   return plan;
+}
+
+bool sees_current_directory(const Host& host, const BaseOptions& options) {
+  const auto& here = host.current_directory;
+  if (has_home(host, options.home) && is_below(here, host.home)) return true;
+  const bool is_in_hidden_home = !host.home.empty() && host.home != "/" && is_below(here, host.home);
+  return !is_in_hidden_home && !is_of_the_system(here);
 }
 
 std::vector<Mount> user_entries(const Rootfs& rootfs, const Host& host, const Identity& identity) {

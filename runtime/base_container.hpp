@@ -23,6 +23,10 @@ struct BaseOptions {
 
 std::vector<Mount> base_container(const Host& host, const BaseOptions& options);
 
+/// Whether the directory the user stands in is there in the container: not where it is in /usr, /opt, /var …, whose
+/// content is the image's to give, or in a home that is not mounted.
+bool sees_current_directory(const Host& host, const BaseOptions& options);
+
 /// Files that give the container's user a name, where the image's user database has none for the ids.
 std::vector<Mount> user_entries(const Rootfs& rootfs, const Host& host, const Identity& identity);
 

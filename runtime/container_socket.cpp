@@ -79,7 +79,9 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
     return receive_message(*socket);
   } catch (const SysError& error) {
     if (error.errno_value() == EPIPE) return std::nullopt;  // it ended this moment
-    throw;
+    if (error.errno_value() != EAGAIN) throw;
+    throw Error(fmt::format("the server of the container at {} does not answer", (directory / name).string()),
+                "if it is stopped, `pkill -CONT mlctr-server` lets it go on");
   }
 }
 

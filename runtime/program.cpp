@@ -89,7 +89,10 @@ void enter_directory(const Program& program) {
     if (::chdir(directory.c_str()) == 0) return;
   }
   if (!program.directories.empty()) {
-    throw SysError(fmt::format("cannot start in {} of the container", printable(program.directories.back(), 4096)));
+    const std::string directory = printable(program.directories.back(), 4096);
+    SysError error(fmt::format("cannot start in {} of the container", directory));
+    error.add_hint(fmt::format("where it is the host's, --mount {} brings it along", directory));
+    throw error;
   }
 }
 
@@ -118,7 +121,8 @@ void become(const Program& program) {
   if (first_failure != 0) refuse(refused, first_failure);
   throw CommandError(CommandError::Kind::not_found,
                      fmt::format("command not found in the container: {}", printable(program.command[0], 4096)),
-                     program.command[0].find('/') == std::string::npos
+                     program.command[0].starts_with('-') ? "options of mlctr's own go in front of the image"
+                     : program.command[0].find('/') == std::string::npos
                          ? fmt::format("PATH there is {}", printable(value_of(program.environment, "PATH"), 4096))
                          : "only the image, your home, /tmp and the current directory are there; --mount adds more");
 }

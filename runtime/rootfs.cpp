@@ -79,10 +79,10 @@ std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
 }
 
 Fd Rootfs::make(std::string_view path, NodeKind kind) const {
-  return make_below(trimmed(path), kind, k_max_links);
+  return make_below(trimmed(path), kind, Trail::named, k_max_links);
 }
 
-Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) const {
+Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int links_left) const {
   if (auto node = find(path, O_PATH)) {
     if (kind_of(*node, path) == kind) return std::move(*node);
     throw Error(fmt::format("{} is {}", describe(path),
@@ -90,16 +90,16 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) co
                                                    : "not a directory: a directory can't be mounted there"));
   }
   if (links_left == 0) throw SysError("cannot make " + describe(path), ELOOP);
-  const Fd parent = make_below(parent_of(path), NodeKind::directory, links_left - 1);
-  check_may_make_in(parent, parent_of(path));
+  const Fd parent = make_below(parent_of(path), NodeKind::directory, trail, links_left);
+  check_may_make_in(parent, parent_of(path), trail);
   const std::string name = path.substr(path.find_last_of('/') + 1);
   const int made = kind == NodeKind::directory ? ::mkdirat(parent.get(), name.c_str(), 0755)
                                                : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
-  if (made == 0) return make_below(path, kind, 0);
+  if (made == 0) return make_below(path, kind, trail, 0);
   if (errno == EEXIST) {  // a dangling link, or one that runs in a circle
     if (const auto target = link_target(parent.get(), name)) {
       return make_below(trimmed(target->starts_with('/') ? *target : parent_of(path) + "/" + *target), kind,
-                        links_left - 1);
+                        Trail::linked, links_left - 1);
     }
     errno = EEXIST;
   }
@@ -107,10 +107,10 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, int links_left) co
 }
 
 // In the user's home, say, only what the user's own words lead to.
-void Rootfs::check_may_make_in(const Fd& parent, const std::string& parent_path) const {
+void Rootfs::check_may_make_in(const Fd& parent, const std::string& parent_path, Trail trail) const {
   if (own_mounts_.contains(mount_id(parent))) return;
   const open_how how{.flags = O_PATH, .mode = 0, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
-  const Fd as_named(openat2(root_.get(), parent_path.c_str(), how));
+  const Fd as_named(trail == Trail::named ? openat2(root_.get(), parent_path.c_str(), how) : -1);
   if (as_named && is_same_node(as_named, parent)) return;
   throw Error(fmt::format("{} is not made: a link in the image leads there, and it is a directory of the host's",
                           describe(parent_path)));

@@ -40,9 +40,11 @@ class Rootfs {
   std::optional<std::string> read(std::string_view path, std::uint64_t max_bytes) const;
 
  private:
-  Fd make_below(const std::string& path, NodeKind kind, int links_left) const;
+  /// How a path came about: named by the user or the plan, or by a link in the image.
+  enum class Trail { named, linked };
+  Fd make_below(const std::string& path, NodeKind kind, Trail trail, int links_left) const;
 
-  void check_may_make_in(const Fd& parent, const std::string& parent_path) const;
+  void check_may_make_in(const Fd& parent, const std::string& parent_path, Trail trail) const;
 
   Fd root_;
   std::set<std::uint64_t> own_mounts_;  // ids, statx(2)

@@ -14,6 +14,7 @@
 #include "app/rootfs_fallback.hpp"
 #include "app/run_target.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/stray_processes.hpp"
 #include "app/version.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -99,7 +100,7 @@ void refuse_running(const ContainerStore& containers, const std::string& name) {
   const RuntimeDirectory directory = open_runtime_directory();
   const auto answer =
       runtime::ask_container(directory.sockets, socket_name(containers.root(), name), runtime::k_describe);
-  if (!answer) return;
+  if (!answer) return check_no_strays(directory, containers, name);
   const auto description = nlohmann::json::parse(answer->text, nullptr, /*allow_exceptions=*/false);
   const auto pids = description.is_object() ? description.value("pids", nlohmann::json()) : nlohmann::json();
   if (!pids.is_array() || pids.empty()) return;  // its server is about to end

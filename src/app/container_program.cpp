@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace mlctr {
 namespace {
 
@@ -59,6 +61,14 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
   return environment;
 }
 
+bool shows_current_directory(const RunRequest& request, const runtime::Host& host) {
+  const std::string here = host.current_directory.string() + "/";
+  return runtime::sees_current_directory(host, request.base) ||
+         std::ranges::any_of(request.mounts, [&](const runtime::Mount& mount) {
+           return here.starts_with(mount.target + "/") && !std::holds_alternative<runtime::Unmount>(mount.source);
+         });
+}
+
 std::vector<std::string> working_directories(const RunRequest& request, const ImageConfig& config,
                                              const runtime::Host& host) {
   if (!request.working_directory.empty()) return {request.working_directory};
@@ -66,7 +76,7 @@ std::vector<std::string> working_directories(const RunRequest& request, const Im
   if (!config.working_directory.empty() && config.working_directory != "/") {
     directories.push_back(config.working_directory);
   }
-  if (!host.current_directory.empty()) directories.push_back(host.current_directory.string());
+  if (shows_current_directory(request, host)) directories.push_back(host.current_directory.string());
   directories.emplace_back("/");
   return directories;
 }

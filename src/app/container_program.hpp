@@ -24,6 +24,9 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
 std::vector<std::string> working_directories(const RunRequest& request, const ImageConfig& config,
                                              const runtime::Host& host);
 
+/// Whether the user's current directory is to be seen in the container, by itself or through a --mount.
+bool shows_current_directory(const RunRequest& request, const runtime::Host& host);
+
 /// Where apt is told, in a container of mapped root, to leave its sandbox user alone: there is one user only.
 inline constexpr const char* k_apt_config_path = "/run/mlctr/apt.conf";
 inline constexpr const char* k_apt_config = "APT::Sandbox::User \"root\";\n";

@@ -15,6 +15,7 @@
 
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
+#include "app/stray_processes.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/container_socket.hpp"
@@ -111,6 +112,7 @@ void remove_container(const Configuration& configuration, std::string_view name,
   if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
   const RuntimeDirectory directory = open_runtime_directory();
   const std::string socket = socket_name(containers.root(), name);
+  if (!look_at_running(directory, socket)) check_no_strays(directory, containers, std::string(name));
   std::optional<std::filesystem::path> aside;
   {
     const auto place = in_use == InUse::refuse ? take_place(directory, socket, k_patience_with_kernel, has_ended)
@@ -124,14 +126,16 @@ void remove_container(const Configuration& configuration, std::string_view name,
   if (aside) containers.remove_aside(*aside);
 }
 
-void remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name) {
+bool remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name) {
   const std::string socket = socket_name(containers.root(), name);
   std::optional<std::filesystem::path> aside;
   {
     const auto place = take_place(directory, socket, k_patience_with_kernel, has_ended);
-    if (std::holds_alternative<HeldPlace>(place)) aside = containers.set_aside(name);
+    if (!std::holds_alternative<HeldPlace>(place)) return false;
+    aside = containers.set_aside(name);
   }
   if (aside) containers.remove_aside(*aside);
+  return true;
 }
 
 }  // namespace mlctr

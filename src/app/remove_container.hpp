@@ -16,7 +16,7 @@ enum class InUse { refuse, end_processes };
 /// in use and is to be left then.
 void remove_container(const Configuration& configuration, std::string_view name, InUse in_use);
 
-/// Once a program has ended: removes the container unless others are at work in it still, or somebody else removed it.
-void remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name);
+/// Once a program has ended: removes the container unless others are at work in it still: false then.
+bool remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name);
 
 }  // namespace mlctr

@@ -18,6 +18,7 @@
 #include "app/rootfs_fallback.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/stray_processes.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -137,13 +138,14 @@ runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket
 
 // A socket to listen on, or the answer of the container that does already.
 std::variant<runtime::ContainerSocket, runtime::Message> claim(const RuntimeDirectory& directory,
+                                                               const ContainerStore& containers,
                                                                const std::string& name) {
+  const std::string place = socket_name(containers.root(), name);
   for (;;) {
-    if (auto answer = runtime::ask_container(directory.sockets, name, runtime::k_join);
-        answer && !answer->fds.empty()) {
-      return std::move(*answer);
-    }
-    if (auto socket = try_take_socket(directory, name)) return std::move(*socket);
+    auto answer = runtime::ask_container(directory.sockets, place, runtime::k_join);
+    if (answer && !answer->fds.empty()) return std::move(*answer);
+    if (!answer) check_no_strays(directory, containers, name);
+    if (auto socket = try_take_socket(directory, place)) return std::move(*socket);
   }
 }
 
@@ -194,8 +196,8 @@ bool must_wait(const RunSubject& subject, const RunRequest& request) {
 }
 
 // The server is let go at the end: it waits for what its maker may still ask for.
-runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerServer server,
-                                   const ChangedFiles& changed, int own_namespaces) {
+runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerServer server, const ChangedFiles& changed,
+                                   int own_namespaces) {
   if ((own_namespaces & CLONE_NEWPID) != 0) {
     runtime::enter_new_namespaces(plan.spec.identity, CLONE_NEWPID);
     return runtime::supervise([&] {
@@ -217,7 +219,7 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   const ContainerStore containers = open_containers(configuration);
   runtime::ContainerSocket socket;
   if (subject.container) {
-    auto place = claim(directory, socket_name(containers.root(), subject.container->record.name));
+    auto place = claim(directory, containers, subject.container->record.name);
     if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, subject, request);
     socket = std::move(std::get<runtime::ContainerSocket>(place));
     check_still_there(*subject.container);
@@ -233,7 +235,8 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     socket.remove();  // no server will
     throw;
   }
-  runtime::ContainerServer server = start_server(plan, std::move(socket), describe(subject, request, plan), containers.root());
+  runtime::ContainerServer server =
+      start_server(plan, std::move(socket), describe(subject, request, plan), containers.root());
   if (!must_wait(subject, request)) {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
     build_and_become(plan, server, nullptr);
@@ -241,7 +244,11 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   const ChangedFiles changed;
   const runtime::ProgramEnd end = build_and_wait(plan, std::move(server), changed, request.base.own_namespaces);
   if (subject.container && request.lifetime == Lifetime::remove) {
-    remove_idle_container(containers, directory, subject.container->record.name);
+    const std::string& name = subject.container->record.name;
+    const bool is_removed = remove_idle_container(containers, directory, name);
+    if (!is_removed && request.tell) {
+      request.tell(fmt::format("{0} stays, as others still run in it; `mlctr rm {0}` removes it", name));
+    }
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
   return {end, is_asked ? changed.count() : 0};

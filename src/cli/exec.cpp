@@ -16,6 +16,7 @@ struct ExecOptions {
 };
 
 int exec(const ExecOptions& options) {
+  check_option_like_words(options.words, "exec");
   if (options.words.empty()) throw UsageError("mlctr exec: in which container?", "`mlctr ps` lists those that run");
   const RunRequest run = make_run_request(*options.run);
   ExecRequest request{.environment = run.environment, .working_directory = run.working_directory};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/settings.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/pull_with_progress.hpp"
@@ -29,6 +30,19 @@ void pull(const Configuration& configuration, const std::string& text, const Pul
   throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
 }
 
+// A slip in a container's name must not fetch a stranger's image of that name.
+void check_not_mistyped(const Configuration& configuration, const std::string& text) {
+  if (!is_container_name(text)) return;
+  std::vector<std::string> names;
+  for (const StoredContainer& container : open_containers(configuration).list().containers) {
+    names.push_back(container.record.name);
+  }
+  const std::string meant = nearest_name(text, names);
+  if (meant.empty()) return;
+  throw Error(fmt::format("no container or image {} here", printable(text)),
+              fmt::format("did you mean the container {}? `mlctr pull {}` gets an image", meant, printable(text)));
+}
+
 bool may_be_newer(const BaseImage& image, const PullChoice& choice) {
   return !image.manifest_digest.empty() && (choice.policy == "newer" || choice.policy == "always");
 }
@@ -39,6 +53,8 @@ RunTarget find_or_pull_target(const Configuration& configuration, const std::str
   if (auto found = find_run_target(configuration, text)) {
     const auto* image = std::get_if<BaseImage>(&*found);
     if (image == nullptr || !may_be_newer(*image, choice)) return std::move(*found);
+  } else {
+    check_not_mistyped(configuration, text);
   }
   return find_or_pull_image(configuration, text, choice);
 }

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "app/container_program.hpp"
 #include "app/create_container.hpp"
 #include "app/run_container.hpp"
 #include "base/error.hpp"
@@ -30,10 +31,10 @@ struct Options {
 RunSubject make_subject(const Configuration& configuration, const RunTarget& target, const Options& options) {
   if (const auto* container = std::get_if<StoredContainer>(&target)) {
     if (!options.name.empty() && options.name != container->record.name) {
-      throw UsageError(fmt::format("--name {}: {} is a container and has its name", printable(options.name),
-                                   container->record.name),
-                       fmt::format("`mlctr run --name {} {}` makes another of its image", printable(options.name),
-                                   printable(container->record.image)));
+      throw UsageError(
+          fmt::format("--name {}: {} is a container and has its name", printable(options.name), container->record.name),
+          fmt::format("`mlctr run --name {} {}` makes another of its image", printable(options.name),
+                      printable(container->record.image)));
     }
     return {.image = base_image_of(configuration, *container), .container = *container};
   }
@@ -63,14 +64,27 @@ void warn_of_ignored_options(const std::vector<std::string>& options, const std:
   if (!options.empty()) say(fmt::format("ignoring {}: {} is already running", fmt::join(options, ", "), name));
 }
 
+// A program that looks for its files would only say that they are not there.
+void warn_of_hidden_directory(const RunRequest& request) {
+  const runtime::Host host = runtime::look_at_host();
+  if (!request.working_directory.empty() || host.current_directory == "/" || shows_current_directory(request, host)) {
+    return;
+  }
+  say(fmt::format("{} is not in the container: --mount . brings it along",
+                  printable(host.current_directory.string(), 4096)));
+}
+
 int run(const Options& options) {
-  if (options.words.empty()) throw UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help");
+  check_option_like_words(options.words, "run");
+  if (options.words.empty())
+    throw UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help");
   const Configuration configuration = load_configuration();
   RunRequest request = make_run_request(*options.run);
   const bool has_dashes = options.words.size() > 1 && options.words[1] == "--";
   request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
   if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) request.lost_changes = LostChanges::tell;
 
+  warn_of_hidden_directory(request);
   if (!options.name.empty()) check_container_name(options.name);  // before a long pull
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   const RunSubject subject =
@@ -95,7 +109,8 @@ void add_run(CLI::App& program, Action& chosen) {
   add_program_options(*command, options->run);
   add_container_options(*command, options->run);
   command->add_flag_callback(
-      "--rm", [options] { options->run->request.lifetime = Lifetime::remove; }, "Remove the named container afterwards");
+      "--rm", [options] { options->run->request.lifetime = Lifetime::remove; },
+      "Remove the named container afterwards");
   command
       ->add_option("--pull", options->pull_policy, "When to ask the registry: missing (default), newer, always, never")
       ->type_name("POLICY")

@@ -57,14 +57,16 @@ void add_program_options(CLI::App& command, const std::shared_ptr<RunOptions>& o
   command.add_option("--env-file", options->environment_files, "The same, a line each")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command.add_option("--workdir,-w", request.working_directory,
-                     "Where to start (default: the image's WORKDIR, else the current directory)")
+  command
+      .add_option("--workdir,-w", request.working_directory,
+                  "Where to start (default: the image's WORKDIR, else the current directory)")
       ->type_name("DIR");
 }
 
 void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>& options) {
   RunRequest& request = options->request;
-  command.add_option("--mount,-m", options->mounts, "SRC[:DST[:ro+…]]: a directory, file or .sqsh; tmpfs:DST; umount:DST")
+  command
+      .add_option("--mount,-m", options->mounts, "SRC[:DST[:ro+…]]: a directory, file or .sqsh; tmpfs:DST; umount:DST")
       ->type_name("MOUNT")
       ->allow_extra_args(false);
   command.add_flag_callback(
@@ -72,7 +74,8 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
   command.add_flag_callback(
       "--no-mount-home", [&request] { request.base.home = runtime::HomeMount::no; }, "Don't");
   command.add_flag_callback(
-      "--read-only", [&request] { request.access = runtime::RootfsAccess::read_only; }, "No file of the image can change");
+      "--read-only", [&request] { request.access = runtime::RootfsAccess::read_only; },
+      "No file of the image can change");
   command.add_flag_callback(
       "--writable", [&request] { request.access = runtime::RootfsAccess::read_write; },
       "Files can change (the default); without --name changes end with the program");
@@ -90,8 +93,8 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
 
 std::vector<std::string> given_container_options(const CLI::App& command) {
   std::vector<std::string> given;
-  for (const char* name : {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare",
-                           "--host-devices"}) {
+  for (const char* name :
+       {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare", "--host-devices"}) {
     if (command.count(name) > 0) given.emplace_back(name);
   }
   return given;
@@ -104,18 +107,29 @@ RunRequest make_run_request(const RunOptions& options) {
     for (std::string& entry : read_env_file(file, host.environment)) request.environment.push_back(std::move(entry));
   }
   for (const std::string& text : options.environment) {
-    if (auto entry = runtime::parse_env_option(text, host.environment)) request.environment.push_back(std::move(*entry));
+    if (auto entry = runtime::parse_env_option(text, host.environment))
+      request.environment.push_back(std::move(*entry));
   }
   for (const std::string& text : options.mounts) request.mounts.push_back(parse_mount(text, host.current_directory));
   for (const std::string& name : options.unshared) request.base.own_namespaces |= parse_namespace(name);
   return request;
 }
 
+void check_option_like_words(const std::vector<std::string>& words, std::string_view command) {
+  if (words.empty() || !words[0].starts_with('-') || words[0] == "--") return;
+  const std::string& option = words[0];
+  std::string hint = fmt::format("mlctr {} --help lists them", command);
+  if (option == "-it" || option == "-i" || option == "-t" || option == "-ti") hint = "a terminal needs no option";
+  if (option == "-v" || option.starts_with("--volume")) hint = "it is --mount SRC:DST here";
+  throw UsageError(fmt::format("mlctr {}: no such option: {}", command, printable(option)), hint);
+}
+
 int end_as(const runtime::ProgramEnd& end) {
   if (const auto* killed = std::get_if<runtime::Killed>(&end)) {
     constexpr std::array k_users_own{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     // So that a shell's loop around us stops; a crash of the program's is no crash of ours.
-    if (std::ranges::find(k_users_own, killed->signal_number) != k_users_own.end()) die_of_signal(killed->signal_number);
+    if (std::ranges::find(k_users_own, killed->signal_number) != k_users_own.end())
+      die_of_signal(killed->signal_number);
   }
   return runtime::shell_exit_code(end);
 }

@@ -26,6 +26,10 @@ std::vector<std::string> given_container_options(const CLI::App& command);
 /// Reads the --env-file, looks at the mounts' sources. Throws UsageError.
 RunRequest make_run_request(const RunOptions& options);
 
+/// `words` are what stands behind the options: throws UsageError where the first is an option that there is not, or the
+/// command is one that belongs in front.
+void check_option_like_words(const std::vector<std::string>& words, std::string_view command);
+
 /// Ends mlctr as the program ended: with its exit code, or of the signal that a user stops programs with.
 int end_as(const runtime::ProgramEnd& end);
 

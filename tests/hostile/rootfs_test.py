@@ -83,6 +83,21 @@ class HostileRootfs(ContainerTestCase):
         self.assertEqual(out, "started\n")
         self.assertFalse((self.victim / "made").exists())
 
+    def test_dangling_links_make_nothing_on_the_host(self):
+        source = shared_directory("source")
+        (source / "data").write_text("data")
+        for target in ("passwd", "group", "hosts", "resolv.conf"):
+            for link in (self.victim / "new", self.victim / "directory/new", self.victim / "deep/er/new"):
+                with self.subTest(target=target, link=link):
+                    root = self.tree()
+                    (root / "etc" / target).symlink_to(link)
+                    self.assert_harmless(root)
+        root = self.tree()
+        (root / "data").symlink_to(self.victim / "data/deep")
+        self.assert_harmless(root, "--mount", f"{source}:/data")
+        self.assert_harmless(root, "--mount", f"{source}:/data/more")
+        self.assert_harmless(root, "--mount", f"{source}/data:/data")
+
     def test_links_that_run_in_a_circle(self):
         root = self.tree()
         (root / "etc/hosts").symlink_to("hostname")

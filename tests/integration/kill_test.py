@@ -69,6 +69,19 @@ class Kill(ContainerTestCase):
         # The shell itself lives in the image: a bus error is what reading its code gives then.
         self.assertRegex(f"{out}{errors}exit {child.returncode}", "rc [1-9]|not connected|Input/output|exit (-|[1-9])")
 
+    def test_no_second_overlay_on_what_a_killed_server_left(self):
+        self.mlctr("create", "--name", "k", layout("busybox"))
+        first = self.start("run", "k", "sh", "-c", "echo up; read line", stdin=subprocess.PIPE)
+        self.assertEqual(first.stdout.readline(), "up\n")
+        for pid in servers_below(self.home):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
+        self.json("ps")
+        for arguments in (["run", "k", "true"], ["rm", "k"], ["save", "k", self.home / "tmp/k.sqsh"]):
+            self.fails(*arguments, says=["server of the container k was killed", "kill -9"])
+        first.communicate("\n", timeout=20)
+        self.assertEqual(self.run_in("k", "echo", "again")[0], "again\n")
+
     def test_the_container_outlives_its_first_program(self):
         image = layout("busybox")
         self.mlctr("create", "--name", "k", image)
