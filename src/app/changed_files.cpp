@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <memory>
@@ -16,6 +17,12 @@ namespace {
 
 constexpr std::size_t k_most = 10'000;
 constexpr int k_deepest = 200;  // every level holds a descriptor
+
+// What the program's process tells its parent.
+struct Start {
+  timespec time{};
+  std::size_t younger = 0;
+};
 
 bool is_later(const timespec& time, const timespec& than) {
   return time.tv_sec != than.tv_sec ? time.tv_sec > than.tv_sec : time.tv_nsec > than.tv_nsec;
@@ -51,19 +58,22 @@ ChangedFiles::ChangedFiles() {
 }
 
 void ChangedFiles::begin(const Fd& upper) const {
-  timespec now{};
-  // Not the coarse clock that stamps most inodes: it runs behind, and some stamps are finer (multigrain ones, Linux 6.13).
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  runtime::send_message(there_, std::string_view(reinterpret_cast<const char*>(&now), sizeof now), {upper.get()});
+  Start start;
+  // The clock that stamps most inodes. Some stamps are finer, and so a little later (multigrain ones, Linux 6.13):
+  // files that are there already and look younger are not the program's.
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &start.time);
+  start.younger = count_below(Fd(::openat(upper.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), start.time, 0);
+  runtime::send_message(there_, std::string_view(reinterpret_cast<const char*>(&start), sizeof start), {upper.get()});
 }
 
 std::size_t ChangedFiles::count() const {
   try {
     auto message = runtime::receive_message(here_);
-    if (!message || message->fds.size() != 1 || message->text.size() != sizeof(timespec)) return 0;
-    timespec since{};
-    std::memcpy(&since, message->text.data(), sizeof since);
-    return count_below(std::move(message->fds[0]), since, 0);
+    if (!message || message->fds.size() != 1 || message->text.size() != sizeof(Start)) return 0;
+    Start start;
+    std::memcpy(&start, message->text.data(), sizeof start);
+    const std::size_t younger = count_below(std::move(message->fds[0]), start.time, 0);
+    return younger - std::min(younger, start.younger);
   } catch (const SysError&) {
     return 0;  // nothing was sent: the container never came to be
   }
