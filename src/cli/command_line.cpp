@@ -121,7 +121,7 @@ std::string program_help(const CLI::App& program) {
       text += fmt::format("  {:<12} {}\n", command->get_name(), command->get_description());
     }
   }
-  return text + "\nmlctr COMMAND --help tells more about a command. Exit code 125: mlctr itself failed.\n";
+  return text + "\nmlctr COMMAND --help tells more. Exit code 125: mlctr itself failed.\n";
 }
 
 Action parse_command_line(int argc, const char* const* argv) {
