@@ -4,11 +4,7 @@
 # Usage: tests/bench/save.sh [RUNS] ; MLCTR=BINARY measures that instead of a release build. All in memory: 5 GiB of /dev/shm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-if [ -z "${MLCTR:-}" ]; then
-  cmake --preset release >&2
-  ninja -C build/release mlctr >&2
-  MLCTR=$PWD/build/release/src/cli/mlctr
-fi
+. tests/bench/prepare.sh
 runs=${1:-5}
 work=$(mktemp -d /dev/shm/mlctr-save-XXXXXX)
 trap 'rm -rf "$work"' EXIT
