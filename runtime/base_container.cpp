@@ -9,6 +9,8 @@
 #include <array>
 #include <functional>
 
+#include "base/path.hpp"
+
 namespace mlctr::runtime {
 namespace {
 
@@ -81,10 +83,6 @@ void add_host_files(std::vector<Mount>& plan) {
   for (const char* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/machine-id"}) {
     bind_host(plan, file, k_quiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, IfMissing::skip);
   }
-}
-
-bool is_below(const std::filesystem::path& path, const std::filesystem::path& directory) {
-  return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first == directory.end();
 }
 
 // Directories whose content is the image's to give: a current directory in one of these is not brought along.

@@ -30,6 +30,15 @@ void receive_mount_events_only() {
   }
 }
 
+void bring_up_loopback() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+    throw SysError("cannot bring up the loopback device");
+}
+
 // The scratch tmpfs becomes the namespace's root and the rootfs covers it: so it stays until the last process is gone,
 // and whoever watches it learns of that (ContainerServer::hold).
 void change_root(const Fd& scratch, const Rootfs& rootfs) {
@@ -41,15 +50,6 @@ void change_root(const Fd& scratch, const Rootfs& rootfs) {
 }
 
 }  // namespace
-
-void bring_up_loopback() {
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  std::strcpy(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
-    throw SysError("cannot bring up the loopback device");
-}
 
 Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
   if (::unshare(CLONE_NEWNS | spec.own_namespaces) != 0) throw SysError("cannot make the container's namespaces");

@@ -46,7 +46,4 @@ struct ContainerSpec {
 /// so then.
 Fd build_container(const ContainerSpec& spec, const ContainerServer& server);
 
-/// What the containers of this machine need of it.
-void bring_up_loopback();
-
 }  // namespace mlctr::runtime

@@ -46,8 +46,6 @@ Host look_at_host() {
   host.current_directory = std::filesystem::current_path(error);
   host.terminal = find_terminal();
   host.zone = find_zone();
-  std::array<char, HOST_NAME_MAX + 1> name{};
-  if (::gethostname(name.data(), name.size() - 1) == 0) host.name = name.data();
   for (char** variable = environ; *variable != nullptr; ++variable) host.environment.emplace_back(*variable);
   return host;
 }

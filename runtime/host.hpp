@@ -18,7 +18,6 @@ struct Host {
   std::filesystem::path current_directory;
   std::filesystem::path terminal;        ///< of standard input, output or error: "/dev/pts/3"; empty without
   std::string zone;                      ///< "Europe/Berlin", from where /etc/localtime leads; empty where unknown
-  std::string name;                      ///< the host's
   std::vector<std::string> environment;  ///< "NAME=VALUE"
 };
 

@@ -9,12 +9,13 @@
 #include <thread>
 #include <vector>
 
-#include "app/open_image.hpp"
+#include "app/named_container.hpp"
 #include "app/overlay_marks.hpp"
+#include "app/own_files.hpp"
 #include "app/rootfs_fallback.hpp"
 #include "app/run_target.hpp"
+#include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
-#include "app/stray_processes.hpp"
 #include "app/version.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -23,7 +24,6 @@
 #include "image/manifest.hpp"
 #include "runtime/container_socket.hpp"
 #include "runtime/identity.hpp"
-#include "squashfs/file_content.hpp"
 #include "squashfs/merge.hpp"
 
 namespace mlctr {
@@ -33,19 +33,6 @@ using nlohmann::ordered_json;
 using squashfs::AddedFile;
 
 constexpr std::uint64_t k_max_provenance_bytes = 64u << 10;  // it holds all of the base's: a chain has to end somewhere
-
-class OwnFiles {
- public:
-  explicit OwnFiles(const std::filesystem::path& squashfs) : image_(squashfs) {}
-
-  // Empty where the image has none.
-  std::string read(std::string_view name) const {
-    return squashfs::read_small_file(*image_.reader, fmt::format("/.mlctr/{}", name), k_max_config_bytes).value_or("");
-  }
-
- private:
-  OpenImage image_;
-};
 
 // Null where there is none worth keeping: it is only as good as whoever made the image.
 ordered_json base_provenance(const OwnFiles& base) {
@@ -98,14 +85,12 @@ std::vector<AddedFile> describe_image(const ContainerRecord& record, const BaseI
 
 void refuse_running(const ContainerStore& containers, const std::string& name) {
   const RuntimeDirectory directory = open_runtime_directory();
-  const auto answer =
-      runtime::ask_container(directory.sockets, socket_name(containers.root(), name), runtime::k_describe);
-  if (!answer) return check_no_strays(directory, containers, name);
-  const auto description = nlohmann::json::parse(answer->text, nullptr, /*allow_exceptions=*/false);
-  const auto pids = description.is_object() ? description.value("pids", nlohmann::json()) : nlohmann::json();
-  if (!pids.is_array() || pids.empty()) return;  // its server is about to end
+  const auto answer = ask_named_container(directory, containers, name, runtime::k_describe);
+  if (!answer) return;
+  const std::vector<pid_t> pids = parse_description(answer->text).pids;
+  if (pids.empty()) return;  // its server is about to end
   throw Error(fmt::format("{} process{} in it (pid {}…), which may change files at any time", pids.size(),
-                          pids.size() == 1 ? " is" : "es are", pids[0].dump()),
+                          pids.size() == 1 ? " is" : "es are", pids[0]),
               "save it when they have ended, or --live takes it as it is now");
 }
 

@@ -33,10 +33,8 @@ std::optional<runtime::Message> join(const RuntimeDirectory& directory, const st
 
 std::optional<runtime::Message> join_container_of(const RuntimeDirectory& directory, pid_t pid) {
   for (const std::string& socket : runtime::list_container_sockets(directory.sockets)) {
-    const auto answer = runtime::ask_container(directory.sockets, socket, runtime::k_describe);
-    if (!answer) continue;
-    const std::vector<pid_t> pids = parse_description(answer->text).pids;
-    if (std::ranges::find(pids, pid) != pids.end()) return join(directory, socket);
+    const auto container = look_at_running(directory, socket);
+    if (container && std::ranges::find(container->pids, pid) != container->pids.end()) return join(directory, socket);
   }
   return std::nullopt;
 }
@@ -60,8 +58,8 @@ runtime::Message find_running(const Configuration& configuration, std::string_vi
 }
 
 // As the container's first program was started, but for what this one asks.
-runtime::Program make_program(const RunningContainer& container, const ExecRequest& request) {
-  const runtime::Host host = runtime::look_at_host();
+runtime::Program make_program(const RunningContainer& container, const ExecRequest& request,
+                              const runtime::Host& host) {
   ImageConfig image;
   image.environment = container.image_environment;
   image.working_directory = container.image_directory;
@@ -97,9 +95,9 @@ runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Pr
 }
 
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
-                                   const ExecRequest& request) {
+                                   const ExecRequest& request, const runtime::Host& host) {
   const runtime::Message answer = find_running(configuration, text);
-  return run_inside(answer, make_program(parse_description(answer.text), request));
+  return run_inside(answer, make_program(parse_description(answer.text), request, host));
 }
 
 }  // namespace mlctr

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/configuration.hpp"
+#include "runtime/host.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/message.hpp"
 #include "runtime/program.hpp"
@@ -26,7 +27,7 @@ struct ExecRequest {
 /// a container with its own pid namespace waits for it instead. Throws Error where nothing of that name runs,
 /// CommandError.
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
-                                   const ExecRequest& request);
+                                   const ExecRequest& request, const runtime::Host& host);
 
 /// The same where the container has been asked already: `answer` is its answer to "join".
 runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Program& program);

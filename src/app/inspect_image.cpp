@@ -7,36 +7,16 @@
 
 #include "app/find_image.hpp"
 #include "app/lost_recording.hpp"
-#include "app/open_image.hpp"
 #include "app/open_stores.hpp"
+#include "app/own_files.hpp"
 #include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
-#include "squashfs/file_content.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
 namespace {
-
-// What an image's own files may be at most: like a manifest's and a config's limits, which bound what mlctr writes
-// there.
-constexpr std::uint64_t k_max_own_file_bytes = k_max_config_bytes;
-
-// The small files that mlctr puts into every image.
-class OwnFiles {
- public:
-  explicit OwnFiles(const std::filesystem::path& squashfs) : image_(squashfs) {}
-
-  /// Empty where the image has none.
-  std::string read(std::string_view file_name) const {
-    const std::string path = fmt::format("/.mlctr/{}", file_name);
-    return squashfs::read_small_file(*image_.reader, path, k_max_own_file_bytes).value_or("");
-  }
-
- private:
-  OpenImage image_;
-};
 
 // A string at the top of a JSON object; empty where there is none: whoever wrote the file, inspecting must not fail.
 std::string text_at(const nlohmann::json& object, const char* key) {

@@ -22,10 +22,9 @@ std::vector<Answered> ask_all(const RuntimeDirectory& directory, std::vector<Bro
   std::vector<Answered> answered;
   for (const std::string& socket : runtime::list_container_sockets(directory.sockets)) {
     try {
-      const auto answer = runtime::ask_container(directory.sockets, socket, runtime::k_describe);
-      if (!answer) continue;
-      RunningContainer container = parse_description(answer->text);
-      if (!container.pids.empty()) answered.push_back({socket, std::move(container)});  // else it is about to end
+      auto container = look_at_running(directory, socket);
+      // Without processes it is about to end.
+      if (container && !container->pids.empty()) answered.push_back({socket, std::move(*container)});
     } catch (const Error& error) {
       broken.push_back({directory.sockets / socket, error.message()});
     }

@@ -1,15 +1,16 @@
-#include "app/stray_processes.hpp"
+#include "app/named_container.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "runtime/container_socket.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr {
 namespace {
@@ -29,27 +30,28 @@ bool is_on(pid_t pid, const std::string& upper) {
 
 std::vector<pid_t> processes_on(const std::filesystem::path& upper) {
   const std::string option = fmt::format("upperdir={},", upper.string());
-  std::vector<pid_t> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename().string();
-    pid_t pid = 0;
-    const auto [end, mistake] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (mistake == std::errc{} && end == name.data() + name.size() && is_on(pid, option)) found.push_back(pid);
-  }
+  std::vector<pid_t> found = runtime::all_pids();
+  std::erase_if(found, [&](pid_t pid) { return !is_on(pid, option); });
   return found;
 }
 
-}  // namespace
-
-void check_no_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name) {
-  std::error_code error;
-  if (!std::filesystem::exists(directory.sockets / socket_name(containers.root(), name), error)) return;
+void check_no_strays(const ContainerStore& containers, const std::string& name) {
   const std::vector<pid_t> strays = processes_on(containers.root() / name / "upper");
   if (strays.empty()) return;
   throw Error(fmt::format("the server of the container {} was killed, but programs still run in it (process {})", name,
                           fmt::join(strays, ", ")),
               fmt::format("they can't go on without it: kill -9 {}", fmt::join(strays, " ")));
+}
+
+}  // namespace
+
+std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
+                                                    const std::string& name, std::string_view request) {
+  const std::string socket = socket_name(containers.root(), name);
+  auto answer = runtime::ask_container(directory.sockets, socket, request);
+  std::error_code error;
+  if (!answer && std::filesystem::exists(directory.sockets / socket, error)) check_no_strays(containers, name);
+  return answer;
 }
 
 }  // namespace mlctr

@@ -1,16 +1,20 @@
-// Processes of a container whose server was killed: they go on as far as they can without it, on an upper directory that
-// nobody else may use meanwhile.
+// A named container's server, asked by the container's name.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/runtime_directory.hpp"
+#include "runtime/message.hpp"
 #include "store/container_store.hpp"
 
 namespace mlctr {
 
-/// For a container that nobody answers for. A server removes its socket when its container ends; where the socket of a
-/// named container is still there, throws Error that names the processes in it, if there are any.
-void check_no_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name);
+/// The answer to `request` (runtime/container_socket.hpp); absent where the container does not run. A server removes its
+/// socket when its container ends. Where it was killed instead, programs go on as far as they can without it, on an upper
+/// directory that nobody else may use meanwhile: throws Error then, with their pids.
+std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
+                                                    const std::string& name, std::string_view request);
 
 }  // namespace mlctr

@@ -2,23 +2,21 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <limits.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <csignal>
 #include <optional>
 #include <thread>
 #include <variant>
 
+#include "app/named_container.hpp"
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
-#include "app/stray_processes.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/container_socket.hpp"
+#include "runtime/process_table.hpp"
 
 extern "C" {
 #include <sys/pidfd.h>  // glibc 2.36's has no linkage of its own (fixed in 2.37)
@@ -46,26 +44,14 @@ class HeldPlace {
   runtime::ContainerSocket socket_;
 };
 
-std::string mount_namespace_of(pid_t pid) {
-  std::array<char, PATH_MAX> target;
-  const ssize_t size = ::readlink(fmt::format("/proc/{}/ns/mnt", pid).c_str(), target.data(), target.size());
-  return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
-}
-
 // By descriptor: a pid may be another process's by the time the signal is sent.
 void send_signal(const RunningContainer& container, int signal) {
   for (const pid_t pid : container.pids) {
     const Fd process(::pidfd_open(pid, 0));
-    if (process && mount_namespace_of(pid) == container.mount_namespace) {
+    if (process && runtime::namespace_id(pid, "mnt") == container.mount_namespace) {
       ::pidfd_send_signal(process.get(), signal, nullptr, 0);
     }
   }
-}
-
-// Absent where it has ended by now.
-std::optional<RunningContainer> look_at_running(const RuntimeDirectory& directory, const std::string& socket) {
-  const auto answer = runtime::ask_container(directory.sockets, socket, runtime::k_describe);
-  return answer ? std::optional(parse_description(answer->text)) : std::nullopt;
 }
 
 // The place, or the container that has it still after `patience`; `meet` is called with it again and again meanwhile,
@@ -112,7 +98,8 @@ void remove_container(const Configuration& configuration, std::string_view name,
   if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
   const RuntimeDirectory directory = open_runtime_directory();
   const std::string socket = socket_name(containers.root(), name);
-  if (!look_at_running(directory, socket)) check_no_strays(directory, containers, std::string(name));
+  ask_named_container(directory, containers, std::string(name),
+                      runtime::k_describe);  // throws for what a dead server left
   std::optional<std::filesystem::path> aside;
   {
     const auto place = in_use == InUse::refuse ? take_place(directory, socket, k_patience_with_kernel, has_ended)

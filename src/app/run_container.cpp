@@ -12,13 +12,13 @@
 #include "app/changed_files.hpp"
 #include "app/container_program.hpp"
 #include "app/exec_container.hpp"
+#include "app/named_container.hpp"
 #include "app/open_image.hpp"
 #include "app/overlay_marks.hpp"
 #include "app/remove_container.hpp"
 #include "app/rootfs_fallback.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
-#include "app/stray_processes.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -81,27 +81,28 @@ void check_architecture(const BaseImage& image, const ImageConfig& config) {
                   host));
 }
 
-Plan make_plan(const RunSubject& subject, const RunRequest& request, const RuntimeDirectory& directory) {
-  check_architecture(subject.image, config_of(subject.image));
+Plan make_plan(const RunSubject& subject, const ImageConfig& config, const RunRequest& request,
+               const runtime::Host& host, const RuntimeDirectory& directory) {
+  check_architecture(subject.image, config);
   check_sources(request.mounts);
   Plan plan;
   plan.spec.identity = runtime::current_identity(request.remap);
   plan.spec.own_namespaces = request.base.own_namespaces & ~CLONE_NEWPID;
   plan.spec.access = request.access;
-  plan.spec.host = runtime::look_at_host();
+  plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
-  plan.spec.mounts = plan_mounts(request, plan.spec.host);
+  plan.spec.mounts = plan_mounts(request, host);
   if (subject.container) {
     plan.spec.upper = runtime::DirectoryUpper{subject.container->upper, subject.container->work};
   }
-  plan.program = make_program(request, config_of(subject.image), plan.spec.host);
+  plan.program = make_program(request, config, host);
   plan.images.emplace_back(subject.image.squashfs);
   for (const auto& file : runtime::squashfs_files(plan.spec.mounts)) plan.images.emplace_back(file);
   return plan;
 }
 
-std::string describe(const RunSubject& subject, const RunRequest& request, const Plan& plan) {
-  const ImageConfig config = config_of(subject.image);
+std::string describe(const RunSubject& subject, const ImageConfig& config, const RunRequest& request,
+                     const Plan& plan) {
   return to_description({.name = subject.container ? subject.container->record.name : "",
                          .image = subject.image.reference,
                          .command = plan.program.command,
@@ -140,12 +141,12 @@ runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket
 std::variant<runtime::ContainerSocket, runtime::Message> claim(const RuntimeDirectory& directory,
                                                                const ContainerStore& containers,
                                                                const std::string& name) {
-  const std::string place = socket_name(containers.root(), name);
   for (;;) {
-    auto answer = runtime::ask_container(directory.sockets, place, runtime::k_join);
+    auto answer = ask_named_container(directory, containers, name, runtime::k_join);
     if (answer && !answer->fds.empty()) return std::move(*answer);
-    if (!answer) check_no_strays(directory, containers, name);
-    if (auto socket = try_take_socket(directory, place)) return std::move(*socket);
+    if (auto socket = try_take_socket(directory, socket_name(containers.root(), name))) {
+      return std::move(*socket);
+    }
   }
 }
 
@@ -164,12 +165,12 @@ void check_still_there(const StoredContainer& container) {
   throw Error(fmt::format("the container {} was removed just now", container.record.name));
 }
 
-RunResult join(const runtime::Message& running, const RunSubject& subject, const RunRequest& request) {
+RunResult join(const runtime::Message& running, const ImageConfig& config, const RunRequest& request,
+               const runtime::Host& host) {
   if (request.before_join) request.before_join();
   RunRequest here = request;
   here.base.home = parse_description(running.text).home;
-  const runtime::Program program = make_program(here, config_of(subject.image), runtime::look_at_host());
-  return {run_inside(running, program)};
+  return {run_inside(running, make_program(here, config, host))};
 }
 
 bool must_wait(const RunSubject& subject, const RunRequest& request) {
@@ -214,13 +215,15 @@ runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerSer
 
 }  // namespace
 
-RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request) {
+RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                        const runtime::Host& host) {
+  const ImageConfig config = config_of(subject.image);
   const RuntimeDirectory directory = open_runtime_directory();
   const ContainerStore containers = open_containers(configuration);
   runtime::ContainerSocket socket;
   if (subject.container) {
     auto place = claim(directory, containers, subject.container->record.name);
-    if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, subject, request);
+    if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, config, request, host);
     socket = std::move(std::get<runtime::ContainerSocket>(place));
     check_still_there(*subject.container);
   } else {
@@ -229,14 +232,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
 
   Plan plan;
   try {
-    plan = make_plan(subject, request, directory);
+    plan = make_plan(subject, config, request, host, directory);
     plan_rootfs(plan, configuration, subject, request);
   } catch (...) {
     socket.remove();  // no server will
     throw;
   }
   runtime::ContainerServer server =
-      start_server(plan, std::move(socket), describe(subject, request, plan), containers.root());
+      start_server(plan, std::move(socket), describe(subject, config, request, plan), containers.root());
   if (!must_wait(subject, request)) {
     runtime::enter_new_namespaces(plan.spec.identity, 0);
     build_and_become(plan, server, nullptr);
@@ -254,8 +257,9 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   return {end, is_asked ? changed.count() : 0};
 }
 
-runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request) {
-  return container_environment(request, config_of(subject.image), runtime::look_at_host());
+runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request,
+                                         const runtime::Host& host) {
+  return container_environment(request, config_of(subject.image), host);
 }
 
 }  // namespace mlctr

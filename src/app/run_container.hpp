@@ -52,9 +52,11 @@ struct RunResult {
 /// Becomes the program where it can: mlctr's process is the container's then. Where something is left to do afterwards
 /// (a pid namespace of its own, --rm, telling of lost changes), waits, and says how the program ended. A container that
 /// runs is joined. Throws Error, CommandError.
-RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
+RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                        const runtime::Host& host);
 
 /// What `--explain-env` prints: every variable the program would get, and who set it.
-runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request);
+runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request,
+                                         const runtime::Host& host);
 
 }  // namespace mlctr

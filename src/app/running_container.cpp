@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "runtime/container_socket.hpp"
 
 namespace mlctr {
 namespace {
@@ -87,6 +88,11 @@ RunningContainer parse_description(std::string_view description) {
   } catch (const nlohmann::json::exception&) {
     throw Error("a container's description is not one: it may be of another version of mlctr");
   }
+}
+
+std::optional<RunningContainer> look_at_running(const RuntimeDirectory& directory, const std::string& socket) {
+  const auto answer = runtime::ask_container(directory.sockets, socket, runtime::k_describe);
+  return answer ? std::optional(parse_description(answer->text)) : std::nullopt;
 }
 
 }  // namespace mlctr

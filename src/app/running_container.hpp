@@ -4,10 +4,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "app/runtime_directory.hpp"
 #include "runtime/base_container.hpp"
 #include "runtime/identity.hpp"
 
@@ -38,5 +40,8 @@ std::string to_description(const RunningContainer& container);
 
 /// Throws Error where `description` is not one.
 RunningContainer parse_description(std::string_view description);
+
+/// The container that listens on `socket`; absent where it has ended by now.
+std::optional<RunningContainer> look_at_running(const RuntimeDirectory& directory, const std::string& socket);
 
 }  // namespace mlctr

@@ -87,7 +87,6 @@ std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& 
 void remove_dead_sockets(const RuntimeDirectory& directory) {
   const Fd lock = lock_sockets(directory);
   for (const std::string& name : runtime::list_container_sockets(directory.sockets)) {
-    // A named container's tells its next run that the server was killed (stray_processes.hpp).
     if (name.ends_with(k_unnamed)) runtime::remove_dead_socket(directory.sockets, name);
   }
 }

@@ -32,7 +32,8 @@ std::string id_of_unnamed(const std::string& socket);
 /// A socket to listen on, taken from a dead server where one had it; absent where somebody listens.
 std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& directory, const std::string& name);
 
-/// Removes the sockets that killed servers left.
+/// Removes the sockets that killed servers of unnamed containers left; a named one's tells the next who asks that its
+/// server was killed (named_container.hpp).
 void remove_dead_sockets(const RuntimeDirectory& directory);
 
 }  // namespace mlctr

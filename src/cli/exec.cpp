@@ -16,14 +16,14 @@ struct ExecOptions {
 };
 
 int exec(const ExecOptions& options) {
-  check_option_like_words(options.words, "exec");
-  if (options.words.empty()) throw UsageError("mlctr exec: in which container?", "`mlctr ps` lists those that run");
-  const RunRequest run = make_run_request(*options.run);
-  ExecRequest request{.environment = run.environment, .working_directory = run.working_directory};
+  const RunWords words = split_run_words(
+      options.words, "exec", UsageError("mlctr exec: in which container?", "`mlctr ps` lists those that run"));
+  const runtime::Host host = runtime::look_at_host();
+  const RunRequest run = make_run_request(*options.run, host);
+  ExecRequest request{
+      .command = words.command, .environment = run.environment, .working_directory = run.working_directory};
   if (options.identity == ExecOptions::Identity::chosen) request.remap = run.remap;
-  const bool has_dashes = options.words.size() > 1 && options.words[1] == "--";
-  request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
-  return end_as(exec_container(load_configuration(), options.words[0], request));
+  return end_as(exec_container(load_configuration(), words.target, request, host));
 }
 
 }  // namespace

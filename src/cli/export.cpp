@@ -9,6 +9,7 @@
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
+#include "cli/image_output.hpp"
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
 
@@ -17,15 +18,14 @@ namespace {
 
 struct ExportOptions {
   std::string image;
-  std::string file;
-  Overwrite overwrite = Overwrite::refuse;
-  Format format = Format::text;
+  std::shared_ptr<ImageOutput> output = std::make_shared<ImageOutput>();
 };
 
 void export_to_file(const ExportOptions& options, std::stop_token stop) {
-  const ExportRequest request{.image = options.image, .destination = options.file, .overwrite = options.overwrite};
+  const ExportRequest request{
+      .image = options.image, .destination = options.output->file, .overwrite = options.output->overwrite};
   const ExportedImage exported = export_image(load_configuration(), request, std::move(stop));
-  if (options.format == Format::json) {
+  if (options.output->format == Format::json) {
     print_json(
         {{"file", exported.file.string()}, {"digest", exported.manifest_digest.to_string()}, {"size", exported.bytes}});
     return;
@@ -36,25 +36,21 @@ void export_to_file(const ExportOptions& options, std::stop_token stop) {
 }
 
 void export_to_standard_output(const ExportOptions& options, std::stop_token stop) {
-  if (options.format == Format::json) {
-    throw UsageError("--json and the image can't both go to standard output", "name a file for the image");
-  }
-  refuse_terminal(fmt::format("mlctr export {} - | ssh HOST 'cat >image.sqsh'", shell_word(options.image)));
   const FoundImage found = require_image(load_configuration(), options.image);
   const std::uint64_t bytes = print_image(found.image.squashfs, std::move(stop));
   say(fmt::format("{} is written to standard output ({})", printable(options.image, 4096), format_bytes(bytes)));
 }
 
 int export_as_asked(const ExportOptions& options) {
-  const bool is_piped = options.file == k_standard_output;
+  check_image_output(*options.output, fmt::format("mlctr export {}", shell_word(options.image)));
   run_stoppable(
       [&](std::stop_token stop) {
-        if (is_piped)
+        if (options.output->is_piped())
           export_to_standard_output(options, std::move(stop));
         else
           export_to_file(options, std::move(stop));
       },
-      is_piped ? "what was written is not whole" : "nothing was written");
+      options.output->what_is_left());
   return 0;
 }
 
@@ -65,14 +61,7 @@ void add_export(CLI::App& program, Action& chosen) {
   CLI::App* command = program.add_subcommand("export", "Copy an image out of the store, as one squashfs file");
   command->group(k_images_group);
   command->add_option("IMAGE", options->image, "A reference, a digest or the start of one")->type_name("")->required();
-  command->add_option("FILE.sqsh", options->file, "The file to write; - is standard output")
-      ->type_name("")
-      ->required()
-      ->check(check_file_name);
-  command->add_flag_callback(
-      "--force,-f", [options] { options->overwrite = Overwrite::replace; }, "Replace the file if it exists");
-  command->add_flag_callback(
-      "--json", [options] { options->format = Format::json; }, "One object");
+  add_image_output(*command, options->output);
   command->footer(
       "The file carries its manifest, configuration and origin: any machine's mlctr can inspect it. It appears whole "
       "or not\n"

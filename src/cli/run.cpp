@@ -65,8 +65,7 @@ void warn_of_ignored_options(const std::vector<std::string>& options, const std:
 }
 
 // A program that looks for its files would only say that they are not there.
-void warn_of_hidden_directory(const RunRequest& request) {
-  const runtime::Host host = runtime::look_at_host();
+void warn_of_hidden_directory(const RunRequest& request, const runtime::Host& host) {
   if (request.base.home == runtime::HomeMount::no) return;  // who asked for that knows
   if (!request.working_directory.empty() || host.current_directory == "/" || shows_current_directory(request, host)) {
     return;
@@ -76,24 +75,23 @@ void warn_of_hidden_directory(const RunRequest& request) {
 }
 
 int run(const Options& options) {
-  check_option_like_words(options.words, "run");
-  if (options.words.empty())
-    throw UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help");
+  const RunWords words = split_run_words(
+      options.words, "run", UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help"));
   const Configuration configuration = load_configuration();
-  RunRequest request = make_run_request(*options.run);
-  const bool has_dashes = options.words.size() > 1 && options.words[1] == "--";
-  request.command.assign(options.words.begin() + (has_dashes ? 2 : 1), options.words.end());
+  const runtime::Host host = runtime::look_at_host();
+  RunRequest request = make_run_request(*options.run, host);
+  request.command = words.command;
   if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) request.lost_changes = LostChanges::tell;
 
-  warn_of_hidden_directory(request);
+  warn_of_hidden_directory(request, host);
   if (!options.name.empty()) check_container_name(options.name);  // before a long pull
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   const RunSubject subject =
-      make_subject(configuration, find_or_pull_target(configuration, options.words[0], choice), options);
+      make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
   request.tell = [](const std::string& line) { say(line); };
   request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
-  if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request));
-  const RunResult result = run_container(configuration, subject, request);
+  if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request, host));
+  const RunResult result = run_container(configuration, subject, request, host);
   tell_of_lost_changes(result.lost_changes);
   return end_as(result.end);
 }

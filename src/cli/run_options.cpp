@@ -42,6 +42,13 @@ std::vector<std::string> read_env_file(const std::string& path, const std::vecto
   }
 }
 
+[[noreturn]] void refuse_option(const std::string& option, std::string_view command) {
+  std::string hint = fmt::format("mlctr {} --help lists them", command);
+  if (option == "-it" || option == "-i" || option == "-t" || option == "-ti") hint = "a terminal needs no option";
+  if (option == "-v" || option.starts_with("--volume")) hint = "it is --mount SRC:DST here";
+  throw UsageError(fmt::format("mlctr {}: no such option: {}", command, printable(option)), hint);
+}
+
 }  // namespace
 
 void add_program_options(CLI::App& command, const std::shared_ptr<RunOptions>& options) {
@@ -100,9 +107,8 @@ std::vector<std::string> given_container_options(const CLI::App& command) {
   return given;
 }
 
-RunRequest make_run_request(const RunOptions& options) {
+RunRequest make_run_request(const RunOptions& options, const runtime::Host& host) {
   RunRequest request = options.request;
-  const runtime::Host host = runtime::look_at_host();
   for (const std::string& file : options.environment_files) {
     for (std::string& entry : read_env_file(file, host.environment)) request.environment.push_back(std::move(entry));
   }
@@ -115,13 +121,11 @@ RunRequest make_run_request(const RunOptions& options) {
   return request;
 }
 
-void check_option_like_words(const std::vector<std::string>& words, std::string_view command) {
-  if (words.empty() || !words[0].starts_with('-') || words[0] == "--") return;
-  const std::string& option = words[0];
-  std::string hint = fmt::format("mlctr {} --help lists them", command);
-  if (option == "-it" || option == "-i" || option == "-t" || option == "-ti") hint = "a terminal needs no option";
-  if (option == "-v" || option.starts_with("--volume")) hint = "it is --mount SRC:DST here";
-  throw UsageError(fmt::format("mlctr {}: no such option: {}", command, printable(option)), hint);
+RunWords split_run_words(const std::vector<std::string>& words, std::string_view command, const UsageError& missing) {
+  if (words.empty()) throw missing;
+  if (words[0].starts_with('-') && words[0] != "--") refuse_option(words[0], command);
+  const bool has_dashes = words.size() > 1 && words[1] == "--";
+  return {words[0], {words.begin() + (has_dashes ? 2 : 1), words.end()}};
 }
 
 int end_as(const runtime::ProgramEnd& end) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/run_container.hpp"
+#include "base/error.hpp"
 
 namespace mlctr::cli {
 
@@ -24,11 +25,17 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
 std::vector<std::string> given_container_options(const CLI::App& command);
 
 /// Reads the --env-file, looks at the mounts' sources. Throws UsageError.
-RunRequest make_run_request(const RunOptions& options);
+RunRequest make_run_request(const RunOptions& options, const runtime::Host& host);
 
-/// `words` are what stands behind the options: throws UsageError where the first is an option that there is not, or the
-/// command is one that belongs in front.
-void check_option_like_words(const std::vector<std::string>& words, std::string_view command);
+/// What stands behind the options: an image or a container, then the program's own words.
+struct RunWords {
+  std::string target;
+  std::vector<std::string> command;
+};
+
+/// Leaves out a "--" between the two. Throws UsageError where the first word is an option that there is not, or where
+/// there is none: `missing` says so then.
+RunWords split_run_words(const std::vector<std::string>& words, std::string_view command, const UsageError& missing);
 
 /// Ends mlctr as the program ended: with its exit code, or of the signal that a user stops programs with.
 int end_as(const runtime::ProgramEnd& end);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/path.hpp"
 
 namespace mlctr {
 namespace {
@@ -23,14 +23,6 @@ constexpr const char* k_choose_store = "set MLCTR_STORE (or `store` in mlctr.tom
 std::filesystem::path environment_path(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::filesystem::path() : std::filesystem::path(value);
-}
-
-bool is_below(const std::filesystem::path& path, const std::filesystem::path& directory) {
-  if (!directory.is_absolute()) return false;
-  const std::filesystem::path base = directory.lexically_normal(), inner = path.lexically_normal();
-  // A trailing slash is an empty last component: not one to match.
-  const auto base_end = base.has_filename() ? base.end() : std::prev(base.end());
-  return std::mismatch(base.begin(), base_end, inner.begin(), inner.end()).first == base_end;
 }
 
 bool is_in_data_home(const std::filesystem::path& path) {

@@ -1,0 +1,15 @@
+#include "base/path.hpp"
+
+#include <algorithm>
+
+namespace mlctr {
+
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& directory) {
+  if (!directory.is_absolute()) return false;
+  const std::filesystem::path base = directory.lexically_normal(), inner = path.lexically_normal();
+  // A trailing slash is an empty last component: not one to match.
+  const auto base_end = base.has_filename() ? base.end() : std::prev(base.end());
+  return std::mismatch(base.begin(), base_end, inner.begin(), inner.end()).first == base_end;
+}
+
+}  // namespace mlctr
