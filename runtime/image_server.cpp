@@ -6,12 +6,10 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <string>
 #include <vector>
@@ -35,9 +33,6 @@ constexpr double k_forever_seconds = 1e9;
 // so that reading on from any of them needs nothing remembered.
 constexpr off_t k_parent_offset = 1;
 constexpr off_t k_entries_offset = 2;
-
-constexpr std::uint64_t k_page_bytes = 4096;
-constexpr std::size_t k_short_read_bytes = 96u << 10;  // longer ones are the kernel's own reading ahead
 
 /// The errno to answer a request with, where that is no failure of the image.
 struct Refusal {
@@ -148,19 +143,8 @@ class ImageServer {
       parts.push_back({const_cast<std::byte*>(piece.bytes.data()), piece.bytes.size()});  // writev(2) only reads it
     }
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    if (size_bytes <= k_short_read_bytes) give_rest_of_block(node, begin, begin + pieces_size(pieces));
     data_.read_ahead(inode, begin, begin + size_bytes);
   }
-
-  /// How many threads have answered so far: give_rest_of_block() must know that it is not the only one.
-  void count_thread() {
-    thread_local const ImageServer* counted = nullptr;
-    if (counted != this) ++threads_;
-    counted = this;
-  }
-
-  // For give_rest_of_block(); where it is not set, nothing is given.
-  void set_session(fuse_session* session) { session_ = session; }
 
   void readdir(fuse_req_t request, fuse_ino_t node, std::size_t size_bytes, off_t offset, fuse_file_info*) {
     list(node, offset, ListingBuffer(request, size_bytes, ListingStyle::plain));
@@ -294,41 +278,6 @@ class ImageServer {
     }
   }
 
-  static std::size_t pieces_size(const std::vector<DataPiece>& pieces) {
-    std::size_t size = 0;
-    for (const DataPiece& piece : pieces) size += piece.bytes.size();
-    return size;
-  }
-
-  // A program's pages are asked for in bits, as it touches them, and each bit is a wait of its own: what lies beside
-  // [begin, end) in the same blocks, which are uncompressed by now, goes into the kernel's cache unasked. The kernel
-  // waits for pages that another read holds, and that read for one of our threads: one at a time may give, where there
-  // are others to answer.
-  void give_rest_of_block(fuse_ino_t node, std::uint64_t begin, std::uint64_t end) noexcept {
-    const std::unique_lock lock(giving_, std::try_to_lock);
-    if (session_ == nullptr || threads_ < 2 || !lock || begin == end) return;
-    const std::uint64_t block_bytes = image_.superblock().block_bytes;
-    try {
-      give(node, end, (end + block_bytes - 1) / block_bytes * block_bytes);
-      give(node, begin / block_bytes * block_bytes, begin);
-    } catch (const std::exception&) {
-      // Who asks for it will hear.
-    }
-  }
-
-  void give(fuse_ino_t node, std::uint64_t begin, std::uint64_t end) {
-    if (begin == end || begin % k_page_bytes != 0) return;  // the latter: the file's end
-    const std::vector<DataPiece> pieces = data_.read(nodes_.position(node), begin, end - begin);
-    auto offset = static_cast<off_t>(begin);
-    for (const DataPiece& piece : pieces) {
-      if (!piece.block) return;  // a hole: as fast to ask for
-      fuse_bufvec buffer = FUSE_BUFVEC_INIT(piece.bytes.size());
-      buffer.buf[0].mem = const_cast<std::byte*>(piece.bytes.data());
-      if (fuse_lowlevel_notify_store(session_, node, offset, &buffer, static_cast<fuse_buf_copy_flags>(0)) != 0) return;
-      offset += static_cast<off_t>(piece.bytes.size());
-    }
-  }
-
   const Reader& image_;
   Owner owner_;
   NodeIds nodes_;
@@ -336,9 +285,6 @@ class ImageServer {
   ImageData data_;
   bool can_skip_open_ = false;
   bool can_skip_opendir_ = false;
-  fuse_session* session_ = nullptr;
-  std::mutex giving_;
-  std::atomic<unsigned> threads_ = 0;
 };
 
 // libfuse's C function for a method of the server: whatever goes wrong, somebody waits for an answer.
@@ -347,7 +293,6 @@ void answer(fuse_req_t request, Arguments... arguments) noexcept {
   int failure = EIO;
   try {
     auto& server = *static_cast<ImageServer*>(fuse_req_userdata(request));
-    server.count_thread();
     (server.*method)(request, arguments...);
     return;
   } catch (const Refusal& refusal) {
@@ -412,7 +357,6 @@ void serve_image(Fd fuse, const Reader& image, const ImageServerOptions& options
     throw Error(fmt::format("cannot serve {}: libfuse refused the descriptor", image.image().name()));
   }
   fuse.release();
-  if (options.threads > 1) server.set_session(session.get());
   const std::unique_ptr<fuse_loop_config, LoopConfigDestroy> config(fuse_loop_cfg_create());
   fuse_loop_cfg_set_clone_fd(config.get(), 1);
   fuse_loop_cfg_set_max_threads(config.get(), std::max(options.threads, 2u) - 1);
