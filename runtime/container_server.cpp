@@ -22,11 +22,13 @@
 #include "base/thread.hpp"
 #include "runtime/container_members.hpp"
 #include "runtime/fuse_mount.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
 namespace {
 
 constexpr std::string_view k_door_is_open = "open", k_watch = "watch", k_keep = "keep";
+constexpr std::chrono::seconds k_patience_with_maker{1};  // it may be a supervisor, who outlives us
 
 // Descriptors of mlctr's own are all close-on-exec; what is not was inherited (a shell's pipe), and whoever waits for
 // its end must not wait for the server's.
@@ -55,8 +57,8 @@ void leave_terminal() {
 
 class Server {
  public:
-  Server(ServerSetup setup, Fd control)
-      : setup_(std::move(setup)), control_(std::move(control)), session_ended_(::eventfd(0, EFD_CLOEXEC)) {
+  Server(ServerSetup setup, Fd control, Fd maker)
+      : setup_(std::move(setup)), control_(std::move(control)), maker_(std::move(maker)), session_ended_(::eventfd(0, EFD_CLOEXEC)) {
     if (!session_ended_) throw SysError("cannot make an eventfd");
   }
 
@@ -69,6 +71,8 @@ class Server {
       serve_session(std::move(*first));
     }
     kept_.clear();
+    // A maker that was killed closes our connection before, perhaps, what at_end looks at.
+    if (!members_) wait_for_end(maker_, k_patience_with_maker);
     if (setup_.at_end) setup_.at_end();
     setup_.socket.remove();
   }
@@ -190,6 +194,7 @@ class Server {
 
   ServerSetup setup_;
   Fd control_;
+  Fd maker_;          // the process
   Fd session_ended_;  // an eventfd: how many sessions ended since it was read
   long sessions_ = 0;
   std::optional<Session> first_;
@@ -201,11 +206,11 @@ class Server {
   std::vector<std::pair<Fd, Message>> waiting_;  // who asked to join before that
 };
 
-[[noreturn]] void run_server(ServerSetup setup, Fd control) {
+[[noreturn]] void run_server(ServerSetup setup, Fd control, Fd maker) {
   try {
     leave_terminal();
     close_inherited_descriptors();
-    Server(std::move(setup), std::move(control)).run();
+    Server(std::move(setup), std::move(control), std::move(maker)).run();
   } catch (const std::exception&) {
     // No terminal is left; the container's maker sees its end of the socket closed.
     ::_exit(1);
@@ -217,13 +222,14 @@ class Server {
 
 ContainerServer ContainerServer::start(ServerSetup setup) {
   auto [ours, servers] = socket_pair();
+  Fd maker = open_process(::getpid());
   const pid_t child = ::fork();
   if (child < 0) throw SysError("cannot start the container's server");
   if (child == 0) {
     const pid_t grandchild = ::fork();
     if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
     ours.reset();
-    run_server(std::move(setup), std::move(servers));
+    run_server(std::move(setup), std::move(servers), std::move(maker));
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

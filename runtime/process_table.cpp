@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <filesystem>
+
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36's has no linkage of its own (fixed in 2.37)
+}
 
 namespace mlctr::runtime {
 
@@ -30,6 +35,19 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
   std::array<char, PATH_MAX> target;
   const ssize_t size = ::readlink(namespace_path(pid, kind).c_str(), target.data(), target.size());
   return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+Fd open_process(pid_t pid) {
+  return Fd(::pidfd_open(pid, 0));
+}
+
+void send_signal(const Fd& process, int signal) {
+  ::pidfd_send_signal(process.get(), signal, nullptr, 0);
+}
+
+bool wait_for_end(const Fd& process, std::chrono::milliseconds patience) {
+  pollfd end{process.get(), POLLIN, 0};
+  return ::poll(&end, 1, static_cast<int>(patience.count())) > 0;
 }
 
 }  // namespace mlctr::runtime

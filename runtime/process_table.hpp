@@ -3,9 +3,12 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/fd.hpp"
 
 namespace mlctr::runtime {
 
@@ -17,5 +20,15 @@ std::string namespace_path(pid_t pid, std::string_view kind);
 
 /// "mnt:[4026532758]"; empty where there is no such process, or it is not ours to look at.
 std::string namespace_id(pid_t pid, std::string_view kind);
+
+/// A descriptor of a process, which no other that gets its pid can take the place of (pidfd_open(2)); empty where there
+/// is none.
+Fd open_process(pid_t pid);
+
+/// Does nothing where the process has ended or is not ours.
+void send_signal(const Fd& process, int signal);
+
+/// False where it still runs after `patience`.
+bool wait_for_end(const Fd& process, std::chrono::milliseconds patience);
 
 }  // namespace mlctr::runtime

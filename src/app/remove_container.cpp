@@ -18,10 +18,6 @@
 #include "runtime/container_socket.hpp"
 #include "runtime/process_table.hpp"
 
-extern "C" {
-#include <sys/pidfd.h>  // glibc 2.36's has no linkage of its own (fixed in 2.37)
-}
-
 namespace mlctr {
 namespace {
 
@@ -47,9 +43,9 @@ class HeldPlace {
 // By descriptor: a pid may be another process's by the time the signal is sent.
 void send_signal(const RunningContainer& container, int signal) {
   for (const pid_t pid : container.pids) {
-    const Fd process(::pidfd_open(pid, 0));
+    const Fd process = runtime::open_process(pid);
     if (process && runtime::namespace_id(pid, "mnt") == container.mount_namespace) {
-      ::pidfd_send_signal(process.get(), signal, nullptr, 0);
+      runtime::send_signal(process, signal);
     }
   }
 }
