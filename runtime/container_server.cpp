@@ -51,14 +51,17 @@ void close_inherited_descriptors() {
 void leave_terminal() {
   ::setsid();
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, "mlctr-server");
+  ::prctl(PR_SET_NAME, k_server_name.data());
   if (::chdir("/") != 0) throw SysError("cannot change to /");
 }
 
 class Server {
  public:
   Server(ServerSetup setup, Fd control, Fd maker)
-      : setup_(std::move(setup)), control_(std::move(control)), maker_(std::move(maker)), session_ended_(::eventfd(0, EFD_CLOEXEC)) {
+      : setup_(std::move(setup)),
+        control_(std::move(control)),
+        maker_(std::move(maker)),
+        session_ended_(::eventfd(0, EFD_CLOEXEC)) {
     if (!session_ended_) throw SysError("cannot make an eventfd");
   }
 

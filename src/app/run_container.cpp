@@ -37,7 +37,13 @@ struct Plan {
 };
 
 ImageConfig config_of(const BaseImage& image) {
-  return image.config_body.empty() ? ImageConfig{} : parse_image_config(image.config_body);
+  if (image.config_body.empty()) return {};
+  try {
+    return parse_image_config(image.config_body);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cannot run {}", printable(image.reference, 4096)));
+    throw;
+  }
 }
 
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host) {

@@ -1,4 +1,4 @@
-// Paths as words: nothing is looked up.
+// Paths as words: nothing but the current directory is looked up.
 #pragma once
 
 #include <filesystem>
@@ -7,5 +7,9 @@ namespace mlctr {
 
 /// Whether `path` is `directory` or inside it, "." and ".." worked out. False where `directory` is not absolute.
 bool is_below(const std::filesystem::path& path, const std::filesystem::path& directory);
+
+/// `path` from the root on, "." and ".." as they are. Throws Error where that can't be told: the current directory was
+/// removed.
+std::filesystem::path absolute_path(const std::filesystem::path& path);
 
 }  // namespace mlctr
