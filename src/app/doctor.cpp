@@ -1,0 +1,109 @@
+#include "app/doctor.hpp"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "app/kernel_probes.hpp"
+#include "app/limit_probes.hpp"
+#include "app/place_probes.hpp"
+#include "app/site_probes.hpp"
+#include "app/trial_run.hpp"
+#include "base/error.hpp"
+#include "runtime/forked.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::chrono::seconds k_patience{10};
+
+enum class Needs { nothing, user_namespaces };
+
+struct Probe {
+  const char *name, *tried;
+  Needs needs;
+  std::function<Finding()> run;
+};
+
+std::vector<Probe> probes(const Configuration& configuration) {
+  using enum Needs;
+  return {
+      {"user namespaces", "make one, map oneself and root in it", nothing, probe_user_namespaces},
+      {"mounts", "bind the host's root, mount a tmpfs and a devpts in a user namespace", user_namespaces, probe_mounts},
+      {"remapped root", "install the seccomp filter, give a file to another user", user_namespaces,
+       probe_remapped_root},
+      {"overlay", "mount one in a user namespace, change files in it", user_namespaces, probe_overlay},
+      {"FUSE", "open /dev/fuse, mount with it in a user namespace", user_namespaces, probe_fuse},
+      {"runtime directory", "make it, listen on a socket in it", nothing, probe_runtime_directory},
+      {"store", "write a file, rename it", nothing, [&] { return probe_store(configuration); }},
+      {"containers", "mount an overlay that keeps its changes there, change files in it", user_namespaces,
+       [&] { return probe_containers(configuration); }},
+      {"open files", "open 1024 at once", nothing, probe_open_files},
+      {"threads", "start 32 side by side", nothing, probe_threads},
+      {"address space", "reserve 64 GiB", nothing, probe_address_space},
+      {"file size", "make a file of 64 GiB, a hole", nothing, probe_file_size},
+      {"locked memory", "read the limit, look for InfiniBand", nothing, probe_locked_memory},
+      {"inotify", "make an instance", nothing, probe_inotify},
+      {"control group", "read its limits and those around it", nothing, probe_cgroup},
+      {"GPU", "look for drivers, open their devices", nothing, probe_gpu},
+      {"Slurm", "look for srun, read plugstack.conf", nothing, probe_slurm},
+  };
+}
+
+// From the child to the parent.
+std::string to_text(const Finding& finding) {
+  const nlohmann::json json{{"status", finding.status}, {"text", finding.text}, {"fix", finding.fix}};
+  return json.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+}
+
+Finding from_text(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  return {json.at("status"), json.at("text"), json.at("fix")};
+}
+
+Finding run_safely(const std::function<Finding()>& probe) {
+  try {
+    return probe();
+  } catch (const Error& error) {
+    return failure(error.message(), error.hint().empty() ? std::vector<std::string>{} : std::vector{error.hint()});
+  } catch (const std::exception& error) {
+    return failure(error.what());
+  }
+}
+
+Finding run_in_child(const std::function<Finding()>& probe) {
+  const auto result =
+      runtime::run_forked([&](const runtime::Say& say) { say(to_text(run_safely(probe))); }, k_patience);
+  if (!result.end) return failure(fmt::format("no answer within {} s", k_patience.count()));
+  if (const auto* killed = std::get_if<runtime::Killed>(&*result.end)) {
+    return failure(fmt::format("the probe was killed: {}", ::strsignal(killed->signal_number)));
+  }
+  return from_text(result.said);
+}
+
+}  // namespace
+
+std::vector<ProbeResult> examine_machine(const Configuration& configuration) {
+  std::vector<ProbeResult> results;
+  bool has_namespaces = true;
+  for (const Probe& probe : probes(configuration)) {
+    const bool is_possible = probe.needs == Needs::nothing || has_namespaces;
+    results.push_back({probe.name, probe.tried,
+                       is_possible ? run_in_child(probe.run)
+                                   : Finding{ProbeStatus::untried, "not tried: it needs a user namespace"}});
+    if (results.size() == 1) has_namespaces = results.front().finding.status == ProbeStatus::ok;
+  }
+  results.push_back({"a run", "start a program in a container, as `mlctr run` does",
+                     run_safely([&] { return try_run(configuration); })});
+  return results;
+}
+
+bool can_run(const std::vector<ProbeResult>& results) {
+  return std::ranges::none_of(results,
+                              [](const ProbeResult& result) { return result.finding.status == ProbeStatus::failed; });
+}
+
+}  // namespace mlctr
