@@ -103,8 +103,7 @@ Obstacle apparmor_obstacle() {
 std::string describe_node(const std::filesystem::path& device) {
   struct stat status {};
   if (::stat(device.c_str(), &status) != 0) return device.string();
-  return fmt::format("{} (mode {:04o}, owner {}:{})", device.string(), status.st_mode & 07777u, status.st_uid,
-                     status.st_gid);
+  return fmt::format("{} (mode {:04o})", device.string(), status.st_mode & 07777u);
 }
 
 bool is_open_to_all(const std::filesystem::path& device) {
@@ -118,7 +117,7 @@ std::string Obstacle::hint() const {
   if (commands.empty()) return cause;
   const std::string& first = commands.front();
   if (first.find('\n') != std::string::npos) return cause + "; `mlctr doctor` prints what to install";
-  return fmt::format("{}; an admin can change it: {}{}", cause, first,
+  return fmt::format("{}; this changes it: {}{}", cause, first,
                      commands.size() > 1 ? "; `mlctr doctor` prints how to keep it so" : "");
 }
 

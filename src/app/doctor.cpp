@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::chrono::seconds k_patience{10};
 
+const Finding k_untried{ProbeStatus::untried, "not tried: it needs a user namespace"};
+
 enum class Needs { nothing, user_namespaces };
 
 struct Probe {
@@ -68,7 +70,7 @@ Finding run_safely(const std::function<Finding()>& probe) {
   try {
     return probe();
   } catch (const Error& error) {
-    return failure(error.message(), error.hint().empty() ? std::vector<std::string>{} : std::vector{error.hint()});
+    return failure(fmt::format("{}{}{}", error.message(), error.hint().empty() ? "" : "; ", error.hint()));
   } catch (const std::exception& error) {
     return failure(error.what());
   }
@@ -89,15 +91,16 @@ Finding run_in_child(const std::function<Finding()>& probe) {
 std::vector<ProbeResult> examine_machine(const Configuration& configuration) {
   std::vector<ProbeResult> results;
   bool has_namespaces = true;
-  for (const Probe& probe : probes(configuration)) {
-    const bool is_possible = probe.needs == Needs::nothing || has_namespaces;
-    results.push_back({probe.name, probe.tried,
-                       is_possible ? run_in_child(probe.run)
-                                   : Finding{ProbeStatus::untried, "not tried: it needs a user namespace"}});
-    if (results.size() == 1) has_namespaces = results.front().finding.status == ProbeStatus::ok;
+  try {
+    for (const Probe& probe : probes(configuration)) {
+      const bool is_possible = probe.needs == Needs::nothing || has_namespaces;
+      results.push_back({probe.name, probe.tried, is_possible ? run_in_child(probe.run) : k_untried});
+      if (results.size() == 1) has_namespaces = results.front().finding.status == ProbeStatus::ok;
+    }
+    results.push_back({"a run", "start a program in a container, as `mlctr run` does", try_run(configuration)});
+  } catch (const SysError& error) {  // run_forked's: nothing more can be tried
+    results.push_back({"processes", "start one", no_process(error)});
   }
-  results.push_back({"a run", "start a program in a container, as `mlctr run` does",
-                     run_safely([&] { return try_run(configuration); })});
   return results;
 }
 

@@ -49,7 +49,7 @@ Finding probe_user_namespaces() {
     const Obstacle obstacle = runtime::why_no_user_namespace(error.errno_value());
     return failure(because(obstacle, error), obstacle.commands);
   }
-  return fine("any user can make them, as themselves and as root; no subordinate ids are needed");
+  return fine("as yourself and as root; no subordinate ids are needed");
 }
 
 Finding probe_mounts() {
@@ -66,7 +66,7 @@ Finding probe_mounts() {
     const Obstacle obstacle = runtime::why_no_user_namespace(error.errno_value());
     return failure(because(obstacle, error), obstacle.commands);
   }
-  return fine("the host's directories, a tmpfs and terminals can be mounted");
+  return fine("the host's directories, a tmpfs, terminals");
 }
 
 Finding probe_remapped_root() {
@@ -75,7 +75,7 @@ Finding probe_remapped_root() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SysError("cannot set no_new_privs");
   runtime::install_filter(Remap::root);
   if (!file || ::fchown(file.get(), 5, 6) != 0) throw SysError("a seccomp filter is installed, but has no effect");
-  return fine("changing owners is answered success, so that apt, dpkg and pip work");
+  return fine("apt, dpkg and pip may give files to other users");
 }
 
 Finding probe_overlay() {
@@ -119,7 +119,7 @@ Finding probe_fuse() {
     const Obstacle obstacle = runtime::why_no_fuse_mount(error.errno_value());
     return warning(fmt::format("{}; {}", because(obstacle, error), unpacking_cost()), obstacle.commands);
   }
-  return fine("/dev/fuse opened and mounted: images start without being unpacked");
+  return fine("/dev/fuse mounted: images start without unpacking");
 }
 
 }  // namespace mlctr

@@ -28,17 +28,17 @@ constexpr unsigned k_threads = 32;                           // the server's, a 
 constexpr std::uint64_t k_large_bytes = 64ull << 30;         // CUDA reserves as much address space as host and GPU have
 constexpr std::uint64_t k_little_memory_bytes = 512u << 20;  // of which images and unnamed containers take their share
 
-// One of ulimit's (bash(1)), and of limits.conf(5).
+// One of ulimit's (bash(1)), of limits.conf(5) and of units (systemd.exec(5)).
 struct Limit {
   decltype(RLIMIT_NOFILE) resource;
   char letter;
-  const char* item;
+  const char *item, *in_units;
 };
-constexpr Limit k_files{RLIMIT_NOFILE, 'n', "nofile"};
-constexpr Limit k_processes{RLIMIT_NPROC, 'u', "nproc"};
-constexpr Limit k_address_space{RLIMIT_AS, 'v', "as"};
-constexpr Limit k_file_size{RLIMIT_FSIZE, 'f', "fsize"};
-constexpr Limit k_locked{RLIMIT_MEMLOCK, 'l', "memlock"};
+constexpr Limit k_files{RLIMIT_NOFILE, 'n', "nofile", "NOFILE"};
+constexpr Limit k_processes{RLIMIT_NPROC, 'u', "nproc", "NPROC"};
+constexpr Limit k_address_space{RLIMIT_AS, 'v', "as", "AS"};
+constexpr Limit k_file_size{RLIMIT_FSIZE, 'f', "fsize", "FSIZE"};
+constexpr Limit k_locked{RLIMIT_MEMLOCK, 'l', "memlock", "MEMLOCK"};
 
 rlimit values_of(const Limit& limit) {
   rlimit values{};
@@ -50,9 +50,11 @@ rlimit values_of(const Limit& limit) {
 std::vector<std::string> raise(const Limit& limit, rlim_t wanted, const std::string& wanted_text) {
   const rlimit values = values_of(limit);
   if (values.rlim_max >= wanted) return {fmt::format("ulimit -{0} $(ulimit -H{0})", limit.letter)};
-  return {fmt::format("echo '* - {} {}' | sudo tee -a /etc/security/limits.d/90-mlctr.conf", limit.item, wanted_text),
-          "log in again; in Slurm jobs: LimitNOFILE= and its like of slurmd.service, PropagateResourceLimits= of "
-          "slurm.conf"};
+  const std::string in_units =
+      fmt::format("Limit{}={}", limit.in_units, wanted_text == "unlimited" ? "infinity" : wanted_text);
+  return {fmt::format("echo '* - {} {}' | sudo tee -a /etc/security/limits.d/90-mlctr.conf  # then log in again",
+                      limit.item, wanted_text),
+          fmt::format("sudo systemctl edit slurmd  # for Slurm's jobs: [Service] {}", in_units)};
 }
 
 std::string gigabytes(std::uint64_t bytes) {
@@ -81,6 +83,21 @@ std::optional<std::uint64_t> read_number(const std::filesystem::path& file) {
 
 void lower(std::optional<std::uint64_t>& limit, const std::optional<std::uint64_t>& other) {
   if (other && (!limit || *other < *limit)) limit = other;
+}
+
+struct TooMany {
+  std::string cause;
+  std::vector<std::string> fix;
+};
+
+TooMany why_no_process() {
+  const rlimit processes = values_of(k_processes);
+  const GroupLimits group = read_group_limits(group_line());
+  if (group.processes && *group.processes < processes.rlim_cur) {
+    return {fmt::format("the control group {} allows {} in all (pids.max)", group.path, *group.processes),
+            {fmt::format("sudo systemctl set-property user-{}.slice TasksMax=infinity", ::getuid())}};
+  }
+  return {fmt::format("you may have {} in all (ulimit -u)", processes.rlim_cur), raise(k_processes, 4096, "65536")};
 }
 
 // How many could be started side by side, of `wanted`.
@@ -150,18 +167,18 @@ Finding probe_threads() {
   const unsigned started = start_threads(k_threads);
   if (started == k_threads) return fine(fmt::format("{} started side by side", started));
   const std::string text = fmt::format("only {} of {} threads could be started", started, k_threads);
-  const rlimit space = values_of(k_address_space), processes = values_of(k_processes);
+  const rlimit space = values_of(k_address_space);
   if (space.rlim_cur != RLIM_INFINITY) {
     return warning(fmt::format("{}: the address space is limited (ulimit -v {})", text, space.rlim_cur >> 10),
                    raise(k_address_space, RLIM_INFINITY, "unlimited"));
   }
-  const GroupLimits group = read_group_limits(group_line());
-  if (group.processes && *group.processes < processes.rlim_cur) {
-    return warning(fmt::format("{}: the control group {} allows {} (pids.max)", text, group.path, *group.processes),
-                   {fmt::format("sudo systemctl set-property user-{}.slice TasksMax=infinity", ::getuid())});
-  }
-  return warning(fmt::format("{}: you may have {} in all (ulimit -u)", text, processes.rlim_cur),
-                 raise(k_processes, 4096, "65536"));
+  const TooMany reason = why_no_process();
+  return warning(fmt::format("{}: {}", text, reason.cause), reason.fix);
+}
+
+Finding no_process(const Error& error) {
+  const TooMany reason = why_no_process();
+  return failure(fmt::format("{}: {}", error.message(), reason.cause), reason.fix);
 }
 
 Finding probe_address_space() {
@@ -177,7 +194,7 @@ Finding probe_address_space() {
 Finding probe_file_size() {
   const Fd file(::memfd_create("large", MFD_CLOEXEC));
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(k_large_bytes)) == 0) {
-    return fine(fmt::format("{} are no problem", gigabytes(k_large_bytes)));
+    return fine(fmt::format("up to {} at least", gigabytes(k_large_bytes)));
   }
   return warning(fmt::format("files can have {} at most (ulimit -f): a large image can't be pulled",
                              gigabytes(values_of(k_file_size).rlim_cur)),
@@ -191,7 +208,7 @@ Finding probe_locked_memory() {
   const bool has_fabric = !error && fabric != std::filesystem::directory_iterator();
   if (values.rlim_cur == RLIM_INFINITY) return fine("unlimited");
   const std::string text = fmt::format("at most {:.1f} MB", static_cast<double>(values.rlim_cur) / 1e6);
-  if (!has_fabric) return fine(text + ", and no InfiniBand here that would need more");
+  if (!has_fabric) return fine(text + "; no InfiniBand here, which needs more");
   return warning(fmt::format("{} (ulimit -l): NCCL and MPI lock what they send over InfiniBand", text),
                  raise(k_locked, RLIM_INFINITY, "unlimited"));
 }
@@ -214,7 +231,7 @@ Finding probe_cgroup() {
   const std::string processes = limits.processes ? fmt::format("{}", *limits.processes) : "unlimited";
   const std::string text = fmt::format("memory {}, processes {}, in {}", memory, processes, limits.path);
   if (limits.memory_bytes && *limits.memory_bytes < k_little_memory_bytes) {
-    return warning(text + ": changes of unnamed containers count as memory", {"ask for more: srun --mem=8G …"});
+    return warning(text + ": changes of unnamed containers count as memory", {"srun --mem=8G …"});
   }
   return fine(text);
 }

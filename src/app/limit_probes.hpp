@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "app/finding.hpp"
+#include "base/error.hpp"
 
 namespace mlctr {
 
@@ -18,6 +19,9 @@ Finding probe_file_size();
 Finding probe_locked_memory();
 Finding probe_inotify();
 Finding probe_cgroup();
+
+/// Of `error`, which says that no process can be started.
+Finding no_process(const Error& error);
 
 /// What a control group and those around it allow at most; absent: no limit.
 struct GroupLimits {

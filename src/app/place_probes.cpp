@@ -112,6 +112,18 @@ std::vector<std::string> suggest_store() {
   });
 }
 
+// On the node itself, and not there yet: what is may be another user's.
+std::vector<std::string> suggest_runtime_directory() {
+  for (const std::filesystem::path place : {"/tmp", "/dev/shm", "/var/tmp"}) {
+    const auto chosen = place / fmt::format("mlctr-run-{}", ::geteuid());
+    struct stat status {};
+    if (::lstat(chosen.c_str(), &status) != 0 && ::access(place.c_str(), W_OK | X_OK) == 0) {
+      return {"export MLCTR_RUNTIME_DIR=" + chosen.string()};
+    }
+  }
+  return {};
+}
+
 Finding refused_store(const Error& error, std::vector<std::string> fix) {
   return warning(error.message() + "; images in it can be run, none can be pulled", std::move(fix));
 }
@@ -125,10 +137,7 @@ Finding probe_runtime_directory() {
     if (socket) socket->remove();
     return fine(describe_place(directory.sockets.parent_path()));
   } catch (const Error& error) {
-    return failure(error.message(), suggest("MLCTR_RUNTIME_DIR", "", [](const std::filesystem::path& place) {
-                     if (std::filesystem::exists(place)) throw Error("taken");
-                     write_to(place);
-                   }));
+    return failure(error.message(), suggest_runtime_directory());
   }
 }
 

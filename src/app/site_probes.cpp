@@ -135,7 +135,7 @@ Finding probe_gpu() {
   if (::access("/sys/module/amdgpu", F_OK) == 0 && ::access("/sys/class/kfd", F_OK) == 0) {
     return judge("AMD driver", open_devices({"/dev/kfd"}), {"sudo modprobe amdgpu"});
   }
-  return fine("no driver of NVIDIA's or AMD's here; CPU programs run all the same");
+  return fine("neither NVIDIA's nor AMD's driver is loaded");
 }
 
 Finding probe_slurm() {

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "app/run_container.hpp"
 #include "base/error.hpp"
@@ -15,6 +17,7 @@
 #include "runtime/forked.hpp"
 #include "runtime/host.hpp"
 #include "squashfs/tables.hpp"
+#include "store/store_names.hpp"
 #include "store/unpacked_store.hpp"
 
 namespace mlctr {
@@ -22,6 +25,9 @@ namespace {
 
 constexpr std::chrono::seconds k_patience{60};  // unpacking to a slow disk is part of it, where it comes to that
 constexpr const char* k_program = "trial";
+// As if it were an image's digest: it can be found again by it, where it had to be unpacked.
+constexpr std::string_view k_name_where_unpacked =
+    "sha256:6d6c63747220747269616c20696d616765000000000000000000000000000000";
 
 // exit_group(k_trial_exit_code).
 #if defined(__x86_64__)
@@ -73,21 +79,17 @@ Executable make_executable() {
   return executable;
 }
 
-// The message and the hint of what a run threw, in this order.
-void report(const runtime::Say& say, const Error& error) {
-  say(fmt::format("error {}\n", error.message()));
-  if (!error.hint().empty()) say(fmt::format("hint {}\n", error.hint()));
-}
-
 void run_trial(const Configuration& configuration, const Fd& image, const runtime::Say& say) {
-  const RunSubject subject{
-      .image = {.reference = "mlctr's trial image", .squashfs = fmt::format("/proc/self/fd/{}", image.get())}};
+  const RunSubject subject{.image = {.reference = "mlctr's trial image",
+                                     .manifest_digest = std::string(k_name_where_unpacked),
+                                     .squashfs = fmt::format("/proc/self/fd/{}", image.get()),
+                                     .config_body = ""}};
   RunRequest request{.command = {fmt::format("/{}", k_program)}};
   request.tell = [&](const std::string& line) { say(fmt::format("tell {}\n", line)); };
   try {
     run_container(configuration, subject, request, runtime::look_at_host());
   } catch (const Error& error) {
-    report(say, error);
+    say(fmt::format("error {}{}{}\n", error.message(), error.hint().empty() ? "" : "; ", error.hint()));
   } catch (const std::exception& error) {
     say(fmt::format("error {}\n", error.what()));
   }
@@ -107,10 +109,7 @@ std::string find_line(std::string_view text, std::string_view word) {
 Finding judge(const runtime::ForkedResult& result) {
   if (!result.end)
     return failure(fmt::format("no answer within {} s: the container or its server hangs", k_patience.count()));
-  if (const std::string error = find_line(result.said, "error"); !error.empty()) {
-    const std::string hint = find_line(result.said, "hint");
-    return failure(error, hint.empty() ? std::vector<std::string>{} : std::vector<std::string>{hint});
-  }
+  if (const std::string error = find_line(result.said, "error"); !error.empty()) return failure(error);
   if (const auto* killed = std::get_if<runtime::Killed>(&*result.end)) {
     return failure(fmt::format("the program was killed by {}", ::strsignal(killed->signal_number)));
   }
@@ -118,8 +117,20 @@ Finding judge(const runtime::ForkedResult& result) {
   if (code != k_trial_exit_code)
     return failure(fmt::format("the program ended with {} instead of {}", code, k_trial_exit_code));
   const std::string told = find_line(result.said, "tell");
-  return told.empty() ? fine("a program ran in a container and ended as it should")
-                      : warning("a program ran, but: " + told);
+  if (told.empty()) return fine("a program ran in a container");
+  return warning("a program ran, but: " +
+                 told.substr(0, told.find("; ")));  // the rest is in the line of what is missing
+}
+
+// The container's server has it in use for some milliseconds more. What stays is used by the next trial, or goes with
+// `mlctr gc`.
+void remove_unpacked(const Configuration& configuration) {
+  const std::filesystem::path root = open_containers(configuration).root();
+  const UnpackedStore store(root);
+  const std::string name = digest_name(Digest::parse(k_name_where_unpacked));
+  for (int tries = 0; tries < 50 && ::access((root / ".unpacked" / name).c_str(), F_OK) == 0; ++tries) {
+    if (!store.remove(name)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 }  // namespace
@@ -147,6 +158,7 @@ Finding try_run(const Configuration& configuration) {
   if (!image) return warning("there is no trial program for this processor");
   const auto result =
       runtime::run_forked([&](const runtime::Say& say) { run_trial(configuration, image, say); }, k_patience);
+  remove_unpacked(configuration);
   return judge(result);
 }
 
