@@ -16,6 +16,7 @@
 #include "base/file.hpp"
 #include "base/filesystem_type.hpp"
 #include "runtime/container_rootfs.hpp"
+#include "runtime/overlay.hpp"
 #include "store/lock_kind.hpp"
 #include "store/remove_tree.hpp"
 #include "store/store_root.hpp"
@@ -105,6 +106,15 @@ void keep_changes_in(const std::filesystem::path& place) {
   exercise_overlay(runtime::make_scratch(k_place), directory.path() / "upper", directory.path() / "work");
 }
 
+bool has_overlays() {
+  try {
+    runtime::mount_empty_overlay(runtime::make_scratch(k_place));
+    return true;
+  } catch (const SysError&) {
+    return false;
+  }
+}
+
 std::vector<std::string> suggest_store() {
   return suggest("MLCTR_STORE", "store", [](const std::filesystem::path& place) {
     write_to(place);
@@ -177,6 +187,10 @@ Finding probe_containers(const Configuration& configuration) {
   const std::filesystem::path root = open_containers(configuration).root();
   runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), CLONE_NEWNS);
   try {
+    if (!has_overlays()) {
+      write_to(root);
+      return fine(describe_place(root) + ", without the kernel's overlays");
+    }
     keep_changes_in(root);
   } catch (const Error& error) {
     return warning(fmt::format("named containers can't be kept in {}, on {}: {}; unnamed ones run", root.string(),

@@ -235,11 +235,12 @@ class OverlayTest(DoctorTestCase):
         self.assert_found(probes["overlay"], "warning", "overlay is not loaded", "fuse-overlayfs is used instead")
         self.assertEqual(self.fixed(probes["overlay"]["fix"][0]), "+ modprobe overlay\n")
         self.assert_found(probes["a run"], "warning", "using fuse-overlayfs")
-        self.assert_found(probes["containers"], "warning", "named containers")
+        self.assert_found(probes["containers"], "ok", "without the kernel's overlays")
 
     def test_neither_overlay_nor_fuse_overlayfs(self):
         self.hide_overlay()
-        self.with_mounts("mount --bind /etc/hostname /usr/bin/fuse-overlayfs")
+        file = self.write("no-program", "", mode=0o644)
+        self.with_mounts(f"[ ! -e /usr/bin/fuse-overlayfs ] || mount --bind {file} /usr/bin/fuse-overlayfs")
         probes = self.doctor()
         self.assert_found(probes["overlay"], "warning", "each container gets a copy")
         self.assert_found(probes["a run"], "warning", "unpacking the image for this container")
@@ -351,14 +352,14 @@ class LimitsTest(DoctorTestCase):
 class ProbesThatGoWrongTest(DoctorTestCase):
     def test_a_crash_is_a_finding(self):
         self.preload("crash", INOTIFY % "abort();")
-        probes = self.doctor(ok=False)
-        self.assert_found(probes["inotify"], "failed", "killed: Aborted")
+        probes = self.doctor()
+        self.assert_found(probes["inotify"], "warning", "killed: Aborted")
         self.assert_found(probes["a run"], "ok")
 
     def test_a_hang_is_a_finding(self):
         self.preload("hang", INOTIFY % "for (;;) pause();")
-        probes = self.doctor(ok=False)
-        self.assert_found(probes["inotify"], "failed", "no answer within 10 s")
+        probes = self.doctor()
+        self.assert_found(probes["inotify"], "warning", "no answer within 10 s")
         self.assert_found(probes["a run"], "ok")
 
 
