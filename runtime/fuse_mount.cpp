@@ -41,9 +41,10 @@ FuseMount new_fuse_mount(const Identity& identity, FuseAccess access) try {
                              {"allow_other", std::string(k_flag)}},
                             read_only | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   return {std::move(mount), std::move(device)};
-} catch (const SysError& error) {
-  if (means_no_fuse(error.errno_value())) throw NoFuse(error);
-  throw;
+} catch (SysError& error) {
+  if (!means_no_fuse(error.errno_value())) throw;
+  error.add_hint(why_no_fuse_mount(error.errno_value()).hint());
+  throw NoFuse(error);
 }
 
 }  // namespace mlctr::runtime

@@ -16,6 +16,7 @@
 namespace mlctr::runtime {
 namespace {
 
+constexpr std::string_view k_own_profile = "mlctr";
 constexpr const char* k_outer_container =
     "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --device /dev/fuse …";
 
@@ -100,6 +101,18 @@ Obstacle apparmor_obstacle() {
        "sudo apparmor_parser -r /etc/apparmor.d/mlctr"}};
 }
 
+// "unconfined", "docker-default"; empty without AppArmor (apparmor_getcon(2), "docker-default (enforce)").
+std::string apparmor_label(const std::filesystem::path& proc) {
+  const std::string label = setting(proc / "self/attr/apparmor/current");
+  return label.substr(0, label.find(' '));
+}
+
+// Ubuntu gives programs without a profile the last one as soon as they have made a namespace.
+bool is_profile_of_outer_container(const std::string& label) {
+  return !label.empty() && label != "unconfined" && label != k_own_profile &&
+         label.find("unprivileged_userns") == std::string::npos;
+}
+
 std::string describe_node(const std::filesystem::path& device) {
   struct stat status {};
   if (::stat(device.c_str(), &status) != 0) return device.string();
@@ -122,8 +135,8 @@ std::string Obstacle::hint() const {
 }
 
 std::string apparmor_profile(const std::filesystem::path& program) {
-  return fmt::format("abi <abi/4.0>,\ninclude <tunables/global>\nprofile mlctr {} flags=(unconfined) {{\n  userns,\n}}",
-                     quoted_path(program));
+  return fmt::format("abi <abi/4.0>,\ninclude <tunables/global>\nprofile {} {} flags=(unconfined) {{\n  userns,\n}}",
+                     k_own_profile, quoted_path(program));
 }
 
 std::vector<std::string> sysctl_commands(const std::string& setting) {
@@ -161,7 +174,14 @@ Obstacle why_no_user_namespace(int errno_value, const std::filesystem::path& pro
     return {"kernel.unprivileged_userns_clone=0 keeps users from making one",
             sysctl_commands("kernel.unprivileged_userns_clone=1")};
   }
-  if (setting(sys / "kernel/apparmor_restrict_unprivileged_userns") == "1") return apparmor_obstacle();
+  const std::string profile = apparmor_label(proc);
+  if (is_profile_of_outer_container(profile)) {
+    return {fmt::format("the AppArmor profile {} of the container that mlctr was started in forbids it", profile),
+            {k_outer_container}};
+  }
+  if (profile != k_own_profile && setting(sys / "kernel/apparmor_restrict_unprivileged_userns") == "1") {
+    return apparmor_obstacle();
+  }
   if (is_chrooted(proc)) return {"mlctr runs in a chroot, where there are none: start it outside", {}};
   if (is_filtered(proc)) return seccomp_obstacle();
   return {"user namespaces may be forbidden by a security module, or by the sandbox mlctr runs in", {}};

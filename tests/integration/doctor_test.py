@@ -62,6 +62,18 @@ class DoctorTestCase(ObstructedTestCase):
         for pattern in patterns:
             self.assertRegex(probe["finding"], pattern)
 
+    def with_devices(self, options="", more="true"):
+        """A /dev of the usual devices, without /dev/fuse; `more` adds to it, in $dev."""
+        devices = "null zero full random urandom tty"
+        self.with_mounts(f"""dev=$(mktemp -d)
+            mount -t tmpfs {options} none $dev
+            for d in {devices}; do touch $dev/$d; mount --bind /dev/$d $dev/$d; done
+            mkdir $dev/shm $dev/pts
+            {more}
+            mount --rbind $dev /dev
+            umount -l $dev
+            rmdir $dev""")
+
     def export_of(self, probe):
         """What the fix sets: (variable, value)."""
         [match] = [m for command in probe["fix"] if (m := re.fullmatch(r"export (\w+)=(/\S+)", command))]
@@ -181,18 +193,6 @@ class FuseTest(DoctorTestCase):
         self.assertEqual(self.store_files("containers"), [], "the trial's image stays")
         return probes["FUSE"]["fix"]
 
-    def without_fuse_node(self, options="", more="true"):
-        """A /dev of the usual devices but /dev/fuse."""
-        devices = "null zero full random urandom tty"
-        self.with_mounts(f"""dev=$(mktemp -d)
-            mount -t tmpfs {options} none $dev
-            for d in {devices}; do touch $dev/$d; mount --bind /dev/$d $dev/$d; done
-            mkdir $dev/shm $dev/pts
-            {more}
-            mount --rbind $dev /dev
-            umount -l $dev
-            rmdir $dev""")
-
     def test_not_for_this_user(self):
         self.hide_fuse(0o600)
         fix = self.assert_unpacks(r"/dev/fuse \(mode 0600\)", "Permission denied")
@@ -200,21 +200,21 @@ class FuseTest(DoctorTestCase):
         self.assertEqual(self.fixed(fix[1]), '+ tee /etc/udev/rules.d/99-fuse.rules\nKERNEL=="fuse", MODE="0666"\n')
 
     def test_no_device(self):
-        self.without_fuse_node()
+        self.with_devices()
         self.assertEqual(self.assert_unpacks("the kernel has FUSE, but there is no /dev/fuse"), ["docker run --device /dev/fuse …"])
 
     def test_no_module(self):
-        self.without_fuse_node(more="grep -v fuse /proc/filesystems >$dev/filesystems; mount --bind $dev/filesystems /proc/filesystems")
+        self.with_devices(more="grep -v fuse /proc/filesystems >$dev/filesystems; mount --bind $dev/filesystems /proc/filesystems")
         fix = self.assert_unpacks("module fuse is not loaded")
         self.assertEqual(self.fixed(fix[0]), "+ modprobe fuse\n")
         self.assertEqual(self.fixed(fix[1]), "+ tee /etc/modules-load.d/fuse.conf\nfuse\n")
 
     def test_a_device_directory_without_devices(self):
-        self.without_fuse_node("-o nodev", "mknod -m 0666 $dev/fuse c 10 229")
+        self.with_devices("-o nodev", "mknod -m 0666 $dev/fuse c 10 229")
         self.assert_unpacks("nodev", "Permission denied")
 
     def test_no_driver_behind_the_device(self):
-        self.without_fuse_node(more="mknod -m 0666 $dev/fuse c 10 251")
+        self.with_devices(more="mknod -m 0666 $dev/fuse c 10 251")
         self.assert_unpacks("module fuse is not loaded", "No such device")
 
     def test_another_thing(self):
@@ -364,14 +364,27 @@ class ProbesThatGoWrongTest(DoctorTestCase):
 
 
 class SiteTest(DoctorTestCase):
-    def test_a_driver_without_devices(self):
+    def with_nvidia(self, device):
         version = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024"
-        self.with_mounts(f"mount -t tmpfs none /proc/driver; mkdir /proc/driver/nvidia; echo '{version}' >/proc/driver/nvidia/version")
+        driver = f"mount -t tmpfs none /proc/driver; mkdir /proc/driver/nvidia; echo '{version}' >/proc/driver/nvidia/version"
+        self.with_devices(more=f"{driver}; {device}")
+
+    def test_a_driver_without_devices(self):
+        self.with_nvidia("true")
         probe = self.doctor()["GPU"]
-        if any(re.fullmatch(r"nvidia\d+", name) for name in os.listdir("/dev")):
-            self.assert_found(probe, "ok", "NVIDIA driver 550.54.15")
-        else:
-            self.assert_found(probe, "warning", "NVIDIA driver 550.54.15, but there are no devices")
+        self.assert_found(probe, "warning", "NVIDIA driver 550.54.15, but there are no devices")
+        self.assertEqual(self.fixed(probe["fix"][0]), "+ nvidia-modprobe -c 0 -u\n")
+
+    def test_devices(self):
+        """Any will do: it is opened, no more."""
+        self.with_nvidia("mknod -m 0666 $dev/nvidia0 c 1 3")
+        self.assert_found(self.doctor()["GPU"], "ok", "NVIDIA driver 550.54.15, 1 device opened", "--host-devices")
+
+    def test_devices_of_a_job_that_is_not_ours(self):
+        self.with_nvidia("mknod -m 0600 $dev/nvidia0 c 1 3")
+        probe = self.doctor()["GPU"]
+        self.assert_found(probe, "warning", "/dev/nvidia0 can't be opened")
+        self.assertEqual(probe["fix"][0], "srun --gpus=1 mlctr doctor")
 
     def test_slurm(self):
         self.assert_found(self.doctor()["Slurm"], "ok", "no srun" if not self.has_srun() else "srun")

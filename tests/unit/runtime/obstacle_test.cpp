@@ -51,6 +51,23 @@ TEST_CASE("each switch that forbids user namespaces is named with what turns it"
     CHECK(obstacle.commands.at(1) == "sudo apparmor_parser -r /etc/apparmor.d/mlctr");
     CHECK(obstacle.hint().find('\n') == std::string::npos);
   }
+  SUBCASE("Ubuntu's, once a namespace is made") {
+    proc.write("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n");
+    proc.write("self/attr/apparmor/current", "unprivileged_userns (enforce)\n");
+    CHECK(why_no_user_namespace(EPERM, proc.path()).commands.at(0).find("userns,") != std::string::npos);
+  }
+  SUBCASE("not Ubuntu's where the profile is installed") {
+    proc.write("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n");
+    proc.write("self/attr/apparmor/current", "mlctr (unconfined)\n");
+    CHECK(why_no_user_namespace(EPERM, proc.path()).cause.find("AppArmor lets only") == std::string::npos);
+  }
+  SUBCASE("an outer container's profile") {
+    proc.write("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n");
+    proc.write("self/attr/apparmor/current", "docker-default (enforce)\n");
+    const Obstacle obstacle = why_no_user_namespace(EPERM, proc.path());
+    CHECK(obstacle.cause.find("docker-default") != std::string::npos);
+    CHECK(obstacle.commands.at(0).find("--security-opt apparmor=unconfined") != std::string::npos);
+  }
   SUBCASE("a chroot") {
     proc.write("self/mountinfo", "21 20 0:5 / /proc rw - proc proc rw\n");
     CHECK(why_no_user_namespace(EPERM, proc.path()).cause.find("chroot") != std::string::npos);
