@@ -109,7 +109,10 @@ std::vector<ProbeResult> examine_machine(const Configuration& configuration) {
       results.push_back({probe.name, probe.tried, is_possible ? run_in_child(probe) : k_untried});
       if (results.size() == 1) has_namespaces = results.front().finding.status == ProbeStatus::ok;
     }
-    results.push_back({"a run", "start a program in a container, as `mlctr run` does", try_run(configuration)});
+    Finding trial = try_run(configuration);
+    if (!can_run(results))
+      trial.text.resize(std::min(trial.text.find("; "), trial.text.size()));  // a line above has it
+    results.push_back({"a run", "start a program in a container, as `mlctr run` does", std::move(trial)});
   } catch (const SysError& error) {  // run_forked's: nothing more can be tried
     results.push_back({"processes", "start one", no_process(error)});
   }

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <functional>
 
 #include "app/overlay_exercise.hpp"
 #include "app/run_target.hpp"
@@ -16,6 +18,7 @@
 #include "base/file.hpp"
 #include "base/filesystem_type.hpp"
 #include "runtime/container_rootfs.hpp"
+#include "runtime/forked.hpp"
 #include "runtime/overlay.hpp"
 #include "store/lock_kind.hpp"
 #include "store/remove_tree.hpp"
@@ -25,7 +28,8 @@ namespace mlctr {
 namespace {
 
 constexpr std::uint64_t k_little_bytes = 10'000'000'000;  // images for ML have 3 to 20 GB
-constexpr const char* k_place = "/";                      // covered in this process's own view alone
+constexpr std::chrono::seconds k_patience{5};
+constexpr const char* k_place = "/";  // covered in this process's own view alone
 
 // Where something would be made that is not there yet.
 std::filesystem::path nearest_existing(std::filesystem::path path) {
@@ -97,20 +101,37 @@ void write_to(const std::filesystem::path& place) {
   write_file_atomically(directory.path() / "file", std::string(4096, 'x'));
 }
 
+// What throws in a child of its own, in a user namespace. Not in ours: what was made outside must be removed outside,
+// as root mapped to one id may not write to another user's directory.
+void in_namespaces(const std::function<void()>& work) {
+  const auto enter = [&](const runtime::Say& say) {
+    try {
+      runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), CLONE_NEWNS);
+      work();
+    } catch (const std::exception& error) {
+      say(error.what());
+    }
+  };
+  const auto result = runtime::run_forked(enter, k_patience);
+  if (!result.said.empty()) throw Error(result.said);
+  if (!result.end) throw Error(fmt::format("no answer within {} s", k_patience.count()));
+}
+
 void keep_changes_in(const std::filesystem::path& place) {
   const ProbeDirectory directory(place);
   for (const char* name : {"upper", "work"}) {
     if (::mkdir((directory.path() / name).c_str(), 0755) != 0)
       throw SysError("cannot make " + directory.path().string());
   }
-  exercise_overlay(runtime::make_scratch(k_place), directory.path() / "upper", directory.path() / "work");
+  in_namespaces(
+      [&] { exercise_overlay(runtime::make_scratch(k_place), directory.path() / "upper", directory.path() / "work"); });
 }
 
 bool has_overlays() {
   try {
-    runtime::mount_empty_overlay(runtime::make_scratch(k_place));
+    in_namespaces([] { runtime::mount_empty_overlay(runtime::make_scratch(k_place)); });
     return true;
-  } catch (const SysError&) {
+  } catch (const Error&) {
     return false;
   }
 }
@@ -185,7 +206,6 @@ Finding probe_store(const Configuration& configuration) {
 
 Finding probe_containers(const Configuration& configuration) {
   const std::filesystem::path root = open_containers(configuration).root();
-  runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), CLONE_NEWNS);
   try {
     if (!has_overlays()) {
       write_to(root);
@@ -193,8 +213,8 @@ Finding probe_containers(const Configuration& configuration) {
     }
     keep_changes_in(root);
   } catch (const Error& error) {
-    return warning(fmt::format("named containers can't be kept in {}, on {}: {}; unnamed ones run", root.string(),
-                               filesystem_of(root), error.message()),
+    return warning(fmt::format("named containers can't be kept in {}, on {}: {}", root.string(), filesystem_of(root),
+                               error.message()),
                    suggest("MLCTR_CONTAINERS", "containers", keep_changes_in));
   }
   return fine(describe_place(root));

@@ -9,7 +9,6 @@ namespace mlctr {
 /// Makes it where it is missing, as every run does.
 Finding probe_runtime_directory();
 Finding probe_store(const Configuration& configuration);
-/// Changes its process for good.
 Finding probe_containers(const Configuration& configuration);
 
 }  // namespace mlctr

@@ -254,7 +254,7 @@ class PlacesTest(DoctorTestCase):
         self.with_mounts(f"mount -t ramfs ramfs {directory}; chmod 777 {directory}")
         self.more["MLCTR_CONTAINERS"] = str(directory / "containers")
         probes = self.doctor()
-        self.assert_found(probes["containers"], "warning", f"{directory}/containers, on ramfs", "unnamed ones run")
+        self.assert_found(probes["containers"], "warning", f"{directory}/containers, on ramfs", "cannot replace a directory")
         variable, value = self.export_of(probes["containers"])
         self.assertEqual(variable, "MLCTR_CONTAINERS")
         self.more[variable] = value
