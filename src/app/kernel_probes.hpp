@@ -1,4 +1,5 @@
-// Probes of what the kernel and the admin's settings let a user do. Each changes its process for good: call it in a child.
+// Probes of what the kernel and the admin's settings let a user do. Each changes its process for good: call it in a
+// child.
 #pragma once
 
 #include "app/finding.hpp"
