@@ -11,12 +11,11 @@
 #include "runtime/fuse_mount.hpp"
 #include "runtime/fuse_overlayfs.hpp"
 #include "runtime/mount_tree.hpp"
+#include "runtime/obstacle.hpp"
+#include "runtime/overlay.hpp"
 
 namespace mlctr::runtime {
 namespace {
-
-constexpr const char* k_overlay_hint =
-    "an admin can bring overlays for users: modprobe overlay, on Linux 5.11 or newer";
 
 void make_directory(const Fd& parent, const char* name) {
   if (::mkdirat(parent.get(), name, 0755) != 0) throw SysError(fmt::format("cannot make the directory {}", name));
@@ -44,22 +43,10 @@ std::string upper_hint(const UpperPaths& paths) {
       paths.upper);
 }
 
-Fd mount_overlay(const std::string& lower, const UpperPaths& paths) {
-  // userxattr: marks in user.overlay.*, as trusted.* is not for user namespaces (overlayfs.rst).
-  const FilesystemOptions options{{"source", "mlctr"},
-                                  {"lowerdir", lower},
-                                  {"upperdir", paths.upper},
-                                  {"workdir", paths.work},
-                                  {"userxattr", std::string(k_flag)}};
-  return new_filesystem("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-}
-
-// Whether the kernel has overlays for us at all: with nothing of the user's in it.
+// Whether the kernel has overlays for us at all.
 bool can_overlay(const Fd& scratch) {
-  for (const char* name : {"probe", "probe/lower", "probe/upper", "probe/work"}) make_directory(scratch, name);
-  const std::string probe = fmt::format("/proc/self/fd/{}/probe", scratch.get());
   try {
-    mount_overlay(probe + "/lower", {probe + "/upper", probe + "/work"});
+    mount_empty_overlay(scratch);
     return true;
   } catch (const SysError&) {
     return false;
@@ -170,7 +157,8 @@ BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& 
   Fd upper = open_file(paths.upper, O_RDONLY | O_DIRECTORY);
   if (base.way == RootfsChoice::fuse_overlayfs) return {mount_with_program(spec, scratch), std::move(upper)};
   try {
-    return {mount_overlay(fmt::format("/proc/self/fd/{}/image", scratch.get()), paths), std::move(upper)};
+    return {mount_overlay({fmt::format("/proc/self/fd/{}/image", scratch.get()), paths.upper, paths.work}),
+            std::move(upper)};
   } catch (SysError& error) {
     if (error.errno_value() == ENOTCONN || error.errno_value() == ECONNABORTED) {
       throw Error("the container's server ended while the container was made",
@@ -180,7 +168,7 @@ BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& 
       error.add_hint(upper_hint(paths));
       throw;
     }
-    error.add_hint(k_overlay_hint);
+    error.add_hint(why_no_overlay(error.errno_value()).hint());
     if (spec.choice != RootfsChoice::automatic) throw;
     if (!is_fuse_overlayfs_installed()) {
       images.tell_once(because(error, "unpacking the image for this container, as fuse-overlayfs is not installed"));

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "runtime/mount_tree.hpp"
+#include "runtime/obstacle.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -21,13 +22,7 @@ Fd open_device() {
   Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (device) return device;
   SysError error("cannot open /dev/fuse");
-  if (error.errno_value() == EACCES) {
-    error.add_hint(
-        "an admin can let everyone use it, as distributions do: chmod 0666 /dev/fuse, and a udev rule: "
-        "KERNEL==\"fuse\", MODE=\"0666\"");
-  } else {
-    error.add_hint("an admin can bring it: modprobe fuse; in a container it must be among the devices");
-  }
+  error.add_hint(why_no_fuse_device(error.errno_value()).hint());
   throw error;
 }
 
@@ -46,9 +41,10 @@ FuseMount new_fuse_mount(const Identity& identity, FuseAccess access) try {
                              {"allow_other", std::string(k_flag)}},
                             read_only | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   return {std::move(mount), std::move(device)};
-} catch (const SysError& error) {
-  if (means_no_fuse(error.errno_value())) throw NoFuse(error);
-  throw;
+} catch (SysError& error) {
+  if (!means_no_fuse(error.errno_value())) throw;
+  error.add_hint(why_no_fuse_mount(error.errno_value()).hint());
+  throw NoFuse(error);
 }
 
 }  // namespace mlctr::runtime

@@ -9,45 +9,22 @@
 #include <string>
 
 #include "base/error.hpp"
-#include "base/file.hpp"
+#include "base/fd.hpp"
+#include "runtime/obstacle.hpp"
 
 namespace mlctr::runtime {
 namespace {
 
-std::string setting(const char* path) {
-  try {
-    std::string value = read_file(path, 64);
-    value.erase(value.find_last_not_of('\n') + 1);
-    return value;
-  } catch (const Error&) {
-    return "";  // this kernel has no such setting
-  }
-}
-
-// Which knob is in the way, of those that distributions have.
-std::string why_forbidden() {
-  if (setting("/proc/sys/kernel/unprivileged_userns_clone") == "0") {
-    return "an admin can allow user namespaces: sysctl kernel.unprivileged_userns_clone=1";
-  }
-  if (setting("/proc/sys/user/max_user_namespaces") == "0") {
-    return "an admin can allow user namespaces: sysctl user.max_user_namespaces=60000";
-  }
-  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1") {
-    return "AppArmor forbids it (Ubuntu's default): an admin can add a profile for mlctr with `userns,` in it, or "
-           "sysctl kernel.apparmor_restrict_unprivileged_userns=0";
-  }
-  return "user namespaces may be switched off here, or forbidden by the sandbox mlctr runs in";
-}
-
 [[noreturn]] void refuse(std::string_view action) {
   SysError error(action);  // before anything can change errno
-  error.add_hint(why_forbidden());
+  error.add_hint(why_no_user_namespace(error.errno_value()).hint());
   throw error;
 }
 
 void write_map(const char* path, const std::string& map) {
-  const Fd file = open_file(path, O_WRONLY);
-  if (::write(file.get(), map.data(), map.size()) != static_cast<ssize_t>(map.size())) {
+  // Where AppArmor is in the way the namespace comes to be, but has no rights: it shows here first.
+  const Fd file(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!file || ::write(file.get(), map.data(), map.size()) != static_cast<ssize_t>(map.size())) {
     refuse(fmt::format("cannot write {}", path));
   }
 }

@@ -273,15 +273,17 @@ class Programs(NamedContainerTestCase):
 
     def test_job_control(self):
         process, master = self.terminal("run", "--name", "c", self.image, "sh", "-i")
+        prompt = r"\$ "  # a line editor that comes later throws away what was typed before
+        self.read_until(master, prompt)
         os.write(master, b"sleep 600\n")
         self.read_until(master, "sleep 600")
-        time.sleep(0.3)
+        until(lambda: "sleep" in map(self.name_of, self.processes()), "sleep")
         os.write(master, b"\x1a")
-        self.read_until(master, "Stopped")
+        self.read_until(master, r"Stopped.*\s.*" + prompt)
         os.write(master, b"fg\n")
         self.read_until(master, r"fg\s+.*sleep 600")
         os.write(master, b"\x03")
-        self.read_until(master, r"\^C")
+        self.read_until(master, r"\^C\s.*" + prompt)
         os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 

@@ -8,20 +8,9 @@ import tempfile
 import time
 
 import containers
-from containers import ContainerTestCase, layout
-from harness import as_root, root_command, shared_directory, small_filesystem
-
-# Between a program and the C library: no overlay, as in a kernel that has none for users.
-NO_OVERLAY = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <string.h>
-int fsopen(const char* type, unsigned flags) {
-  if (strcmp(type, "overlay") == 0) { errno = ENODEV; return -1; }
-  return ((int (*)(const char*, unsigned))dlsym(RTLD_NEXT, "fsopen"))(type, flags);
-}
-"""
+from containers import layout
+from harness import as_root, small_filesystem
+from obstructed import ObstructedTestCase
 
 
 def wait_for(condition, what, seconds=30):
@@ -31,19 +20,12 @@ def wait_for(condition, what, seconds=30):
         time.sleep(0.01)
 
 
-class FallbackTestCase(ContainerTestCase):
+class FallbackTestCase(ObstructedTestCase):
     way = None
 
     def setUp(self):
         super().setUp()
         self.more = {"MLCTR_RUN_ROOTFS": self.way} if self.way else {}
-        self.wrapper = []
-
-    def environment(self, **more):
-        return super().environment(**(getattr(self, "more", {}) | more))
-
-    def _command(self, arguments):
-        return [*getattr(self, "wrapper", []), *super()._command(arguments)]
 
     def unpacked(self):
         """What lies where images are unpacked, but for locks."""
@@ -64,18 +46,6 @@ class FallbackTestCase(ContainerTestCase):
             return str(self.home).encode() in os.readlink(process / "cwd").encode() and (process / "comm").read_text() == "fuse-overlayfs\n"
         except OSError:
             return False
-
-    def hide_fuse(self, mode):
-        """The tests' commands find a regular file where /dev/fuse would be."""
-        file = self.home / "no-fuse"
-        file.touch()
-        file.chmod(mode)
-        self.wrapper = root_command("unshare", "--mount", "sh", "-c", f'mount --bind {file} /dev/fuse && exec "$@"', "sh")
-
-    def hide_overlay(self):
-        library = shared_directory("no-overlay") / "no-overlay.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=NO_OVERLAY, text=True, check=True)
-        self.more["LD_PRELOAD"] = str(library)
 
 
 class EveryWay:
