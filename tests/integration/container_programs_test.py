@@ -279,11 +279,11 @@ class Programs(NamedContainerTestCase):
         self.read_until(master, "sleep 600")
         until(lambda: "sleep" in map(self.name_of, self.processes()), "sleep")
         os.write(master, b"\x1a")
-        self.read_until(master, r"Stopped.*\s.*" + prompt)
+        self.read_until(master, r"Stopped[\s\S]*" + prompt)
         os.write(master, b"fg\n")
         self.read_until(master, r"fg\s+.*sleep 600")
         os.write(master, b"\x03")
-        self.read_until(master, r"\^C\s.*" + prompt)
+        self.read_until(master, r"\^C[\s\S]*" + prompt)
         os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
