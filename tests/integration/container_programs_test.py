@@ -271,17 +271,26 @@ class Programs(NamedContainerTestCase):
         os.write(master, b"\x03")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), -signal.SIGINT)
 
+    def has_terminal(self, name):
+        """A process of that name runs and is whom keys are for (proc(5): state, pgrp, tpgid)."""
+        for pid in self.processes():
+            if self.name_of(pid) == name:
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                return fields[0] != "T" and fields[2] == fields[5]
+        return False
+
     def test_job_control(self):
         process, master = self.terminal("run", "--name", "c", self.image, "sh", "-i")
         prompt = r"\$ "  # a line editor that comes later throws away what was typed before
         self.read_until(master, prompt)
         os.write(master, b"sleep 600\n")
         self.read_until(master, "sleep 600")
-        until(lambda: "sleep" in map(self.name_of, self.processes()), "sleep")
+        until(lambda: self.has_terminal("sleep"), "sleep")
         os.write(master, b"\x1a")
         self.read_until(master, r"Stopped[\s\S]*" + prompt)
         os.write(master, b"fg\n")
         self.read_until(master, r"fg\s+.*sleep 600")
+        until(lambda: self.has_terminal("sleep"), "sleep again")
         os.write(master, b"\x03")
         self.read_until(master, r"\^C[\s\S]*" + prompt)
         os.write(master, b"exit 4\n")
