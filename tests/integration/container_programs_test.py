@@ -281,7 +281,7 @@ class Programs(NamedContainerTestCase):
         os.write(master, b"fg\n")
         self.read_until(master, r"fg\s+.*sleep 600")
         os.write(master, b"\x03")
-        self.read_until(master, r"\^C")
+        self.read_until(master, r"(?s)\^C.*[$#] ")  # the shell has its terminal back
         os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
