@@ -61,7 +61,7 @@ else
   settings=(--mount /etc/apt:/host/apt:ro)
   for path in /usr/share/keyrings /usr/lib/apt/methods; do settings+=(--mount "$path:$path:ro"); done
   show mlctr run --remap-root --name quickstart "${settings[@]}" "$image" \
-    sh -c 'rm -f /etc/apt/sources.list && cp -r /host/apt/. /etc/apt/ && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-yaml >/dev/null'
+    sh -c 'rm -rf /etc/apt/sources.list* && cp -r /host/apt/. /etc/apt/ && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-yaml >/dev/null'
 fi
 
 "${as_user[@]}" tee train.py >/dev/null <<'PYTHON'

@@ -25,10 +25,11 @@ while [ $# -gt 0 ]; do
 done
 
 passed=0 failed=0 failed_suites=() child='' keep_alive=''
+privileged=()  # what a suite is started and ended through: sudo, where it needs root and whoever runs this isn't
 stop() {
   trap - EXIT INT TERM
   # Servers and pulls die with the suite that started them (PR_SET_PDEATHSIG).
-  [ -z "$child" ] || kill -- -"$child" "$child" 2>/dev/null || true
+  [ -z "$child" ] || "${privileged[@]}" kill -- -"$child" "$child" 2>/dev/null || true
   [ -z "$keep_alive" ] || kill "$keep_alive" 2>/dev/null || true
 }
 trap 'stop' EXIT
@@ -41,7 +42,7 @@ logged() {
   shift 2
   echo "=== $name"
   : > "$log"
-  timeout --kill-after=15 "$seconds" "$@" > "$log" 2>&1 < /dev/null &
+  "${privileged[@]}" timeout --kill-after=15 "$seconds" "$@" > "$log" 2>&1 < /dev/null &
   child=$!
   tail -n +1 -s 0.2 -f --pid="$child" "$log" &
   reader=$!
@@ -114,8 +115,11 @@ fuzz_suites() {
   done
 }
 
+# As root: they become an ordinary user of their own, and look at its processes, mounts and files.
 integration_suites() {
-  local file name
+  local file name privileged=()
+  [ "$(id -u)" = 0 ] || privileged=(sudo -n env XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" MLCTR="$mlctr" MLCTR_STRICT="$MLCTR_STRICT"
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8)
   for file in $("$quick" && echo tests/integration/smoke_test.py || echo tests/{integration,hostile}/*_test.py); do
     name=$(basename "$file" .py)
     MLCTR=$mlctr suite "$name" 900 "$python" tests/integration/run.py ${pattern:+-k "$pattern"} "$file"

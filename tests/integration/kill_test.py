@@ -71,7 +71,10 @@ class Kill(ContainerTestCase):
 
     def test_no_second_overlay_on_what_a_killed_server_left(self):
         self.mlctr("create", "--name", "k", layout("busybox"))
-        first = self.start("run", "k", "sh", "-c", "echo up; read line", stdin=subprocess.PIPE)
+        # Having read before, it needs nothing more of the image to wait for a line: what it did would be a bus error.
+        first = self.start("run", "k", "sh", "-c", "read line; echo up; read line", stdin=subprocess.PIPE)
+        first.stdin.write("\n")
+        first.stdin.flush()
         self.assertEqual(first.stdout.readline(), "up\n")
         for pid in servers_below(self.home):
             os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <regex>
+#include <vector>
 
 #include "tests/unit/thrown.hpp"
 

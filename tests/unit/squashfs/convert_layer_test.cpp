@@ -25,15 +25,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Everything about a tree that an ordinary user can unpack.
+// Everything about a tree that unsquashfs restores: the set-id bits only for root.
 std::map<std::string, std::string> describe(const fs::path& root) {
   std::map<std::string, std::string> tree;
-  std::map<ino_t, std::string> first_name;
+  const mode_t restored = ::geteuid() == 0 ? ~mode_t{0} : ~mode_t{S_ISUID | S_ISGID};
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     struct stat status {};
     REQUIRE(::lstat(entry.path().c_str(), &status) == 0);
     const std::string name = entry.path().lexically_relative(root);
-    std::string text = std::to_string(status.st_mode) + " " + std::to_string(status.st_mtime) + " ";
+    std::string text = std::to_string(status.st_mode & restored) + " " + std::to_string(status.st_mtime) + " ";
     if (S_ISLNK(status.st_mode)) text += fs::read_symlink(entry.path()).string();
     if (S_ISREG(status.st_mode)) {
       std::ifstream file(entry.path(), std::ios::binary);
