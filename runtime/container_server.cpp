@@ -58,7 +58,10 @@ void leave_terminal() {
 class Server {
  public:
   Server(ServerSetup setup, Fd control, Fd maker)
-      : setup_(std::move(setup)), control_(std::move(control)), maker_(std::move(maker)), session_ended_(::eventfd(0, EFD_CLOEXEC)) {
+      : setup_(std::move(setup)),
+        control_(std::move(control)),
+        maker_(std::move(maker)),
+        session_ended_(::eventfd(0, EFD_CLOEXEC)) {
     if (!session_ended_) throw SysError("cannot make an eventfd");
   }
 
@@ -115,6 +118,10 @@ class Server {
       ++sessions_;
     } else if (message->text == k_keep) {
       for (Fd& fd : message->fds) kept_.push_back(std::move(fd));
+    } else if (message->text.starts_with('{')) {
+      auto description = nlohmann::json::parse(setup_.description);
+      description.update(nlohmann::json::parse(message->text));
+      setup_.description = description.dump();
     } else {
       serve(std::move(*message));
     }
@@ -257,6 +264,10 @@ void ContainerServer::hold(const Fd& scratch, const std::vector<Fd>& in_use) con
   }
   send_message(socket_, k_watch, {watch.get()});
   for (const Fd& fd : in_use) send_message(socket_, k_keep, {fd.get()});
+}
+
+void ContainerServer::describe(std::string_view members) const {
+  send_message(socket_, members);
 }
 
 void ContainerServer::open_door() const {
