@@ -12,6 +12,7 @@
 #include "app/changed_files.hpp"
 #include "app/container_drop_ins.hpp"
 #include "app/container_program.hpp"
+#include "app/enroot_image.hpp"
 #include "app/exec_container.hpp"
 #include "app/named_container.hpp"
 #include "app/open_image.hpp"
@@ -40,8 +41,8 @@ struct Plan {
   std::function<void(const runtime::Environment&)> instead;
 };
 
-ImageConfig config_of(const BaseImage& image) {
-  return image.config_body.empty() ? ImageConfig{} : parse_image_config(image.config_body);
+ImageConfig config_of(const BaseImage& image, const runtime::Host& host) {
+  return image.config_body.empty() ? ImageConfig{} : with_host_variables(parse_image_config(image.config_body), host);
 }
 
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host) {
@@ -55,10 +56,12 @@ void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Moun
   mounts.insert(mounts.end(), more.begin(), more.end());
 }
 
-// The user's own come last: they are what he asked for now.
-void plan_mounts(runtime::ContainerSpec& spec, const RunRequest& request, const runtime::Host& host,
-                 const runtime::FstabMounts& configured) {
-  spec.mounts = runtime::base_container(host, request.base);
+// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
+// asked for now.
+void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>& of_image, const RunRequest& request,
+                 const runtime::Host& host, const runtime::FstabMounts& configured) {
+  spec.mounts = of_image;
+  append(spec.mounts, runtime::base_container(host, request.base));
   if (request.remap == runtime::Remap::root) {
     spec.mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
   }
@@ -113,7 +116,7 @@ Plan make_plan(const Configuration& configuration, const RunSubject& subject, co
   plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
   ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
-  plan_mounts(plan.spec, request, host, drop_ins.mounts);
+  plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   plan.configured = std::move(drop_ins.environment);
   plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,
              container_environment(request, config, host, plan.configured));
@@ -275,7 +278,7 @@ runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerSer
 
 RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                         const runtime::Host& host) {
-  const ImageConfig config = config_of(subject.image);
+  const ImageConfig config = config_of(subject.image, host);
   const RuntimeDirectory directory = open_runtime_directory();
   const ContainerStore containers = open_containers(configuration);
   runtime::ContainerSocket socket;
@@ -319,7 +322,7 @@ void explain_environment(const Configuration& configuration, const RunSubject& s
                          const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
   const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, {});
   if (drop_ins.hooks.empty()) {
-    return print(container_environment(request, config_of(subject.image), host, drop_ins.environment));
+    return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
   }
   RunRequest started = request;
   started.instead = print;
