@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -139,12 +140,45 @@ void keep_capabilities() {
   }
 }
 
+// Signals that would end mlctr wait while a hook runs: what it started has to end first.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    ::sigemptyset(&held_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+      struct sigaction action {};
+      if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) ::sigaddset(&held_, signal);
+    }
+    ::sigprocmask(SIG_BLOCK, &held_, &before_);
+    fd_ = Fd(::signalfd(-1, &held_, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~HeldSignals() { restore(); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  int fd() const noexcept { return fd_.get(); }
+  void restore() const { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  // Lets the one that came do what it does; returns where none came.
+  void heed() const {
+    signalfd_siginfo info{};
+    if (::read(fd_.get(), &info, sizeof info) != sizeof info) return;
+    restore();
+    ::raise(static_cast<int>(info.ssi_signo));
+  }
+
+ private:
+  sigset_t held_{}, before_{};
+  Fd fd_;
+};
+
 struct Arguments {
   std::vector<char*> direct, through_shell, environment;
 };
 
-[[noreturn]] void become_hook(const Arguments& arguments, int null, int report) {
+[[noreturn]] void become_hook(const Arguments& arguments, const HeldSignals& signals, int null, int report) {
   ::setpgid(0, 0);
+  signals.restore();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::signal(SIGPIPE, SIG_DFL);
   ::dup2(null, STDIN_FILENO);
@@ -168,12 +202,14 @@ Arguments make_arguments(const std::filesystem::path& file, const std::vector<st
   return arguments;
 }
 
-// A stop by ^Z ends a poll(2) early.
-bool has_ended_by(const Fd& process, std::chrono::steady_clock::time_point deadline) {
+// False where it still runs at the deadline, or a signal came.
+bool has_ended_by(const Fd& process, const HeldSignals& signals, std::chrono::steady_clock::time_point deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (wait_for_end(process, std::max(left, std::chrono::milliseconds{0}))) return true;
-    if (left.count() <= 0) return false;
+    std::array<pollfd, 2> wanted{{{process.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
+    const int ready = ::poll(wanted.data(), wanted.size(), std::max(0, static_cast<int>(left.count())));
+    if (wanted[0].revents != 0) return true;
+    if (wanted[1].revents != 0 || (ready >= 0 && left.count() <= 0)) return false;
   }
 }
 
@@ -197,18 +233,20 @@ void run_hook(const std::filesystem::path& file, const std::vector<std::string>&
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
   const Fd report(ends[0]);
   Fd reported(ends[1]);
+  const HeldSignals signals;
   const pid_t hook = ::fork();
   if (hook < 0) throw SysError("cannot start a process");
-  if (hook == 0) become_hook(arguments, null.get(), reported.get());
+  if (hook == 0) become_hook(arguments, signals, null.get(), reported.get());
   reported.reset();
   ::setpgid(hook, hook);  // whoever is first
   int errno_value = 0;
   while (::read(report.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
   }
 
-  const bool has_ended = has_ended_by(open_process(hook), std::chrono::steady_clock::now() + timeout);
+  const bool has_ended = has_ended_by(open_process(hook), signals, std::chrono::steady_clock::now() + timeout);
   if (!has_ended) ::kill(-hook, SIGKILL);
   const int status = end_hook(hook);
+  if (!has_ended) signals.heed();
   if (errno_value != 0) throw SysError("cannot start it", errno_value);
   if (!has_ended) {
     throw Error(fmt::format("it took longer than {} s and was stopped", timeout.count()),
