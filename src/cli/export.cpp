@@ -94,7 +94,7 @@ void add_export(CLI::App& program, Action& chosen) {
       "The file carries its manifest, configuration and origin: any machine's mlctr can inspect it. It appears whole "
       "or not\n"
       "at all, and shares its blocks with the store where the filesystem can.\n"
-      "--json: file, digest, size (bytes)\n");
+      "--json: file, digest, size (bytes); with --format enroot also left_out (what enroot has no place for)\n");
   command->final_callback([options, &chosen] { chosen = [options] { return export_as_asked(*options); }; });
 }
 

@@ -126,6 +126,7 @@ void add_run(CLI::App& program, Action& chosen) {
       "  mlctr run --remap-root --name py38 python:3.8 pip install numpy\n"
       "  mlctr run py38 python train.py\n"
       "Your home, /tmp and the current directory are there; everything else is the image's.\n"
+      "hooks.d, mounts.d and environ.d of /etc/mlctr and ~/.config/mlctr add to every container.\n"
       "Exit code: the program's; 125 mlctr failed, 126 not executable, 127 not found.\n");
   command->final_callback([options, command, &chosen] {
     options->words = command->remaining();
