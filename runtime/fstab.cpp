@@ -147,7 +147,7 @@ std::string target_of(const FstabLine& line) {
 
 // The path in the container, for a source that is in it.
 std::optional<std::string> inside(const std::filesystem::path& source, const std::filesystem::path& rootfs) {
-  const std::string root = rootfs.string();
+  const std::string root = rootfs.lexically_normal().string();
   const std::string path = source.string();
   if (root.empty() || !path.starts_with(root) || (path.size() > root.size() && path[root.size()] != '/')) {
     return std::nullopt;

@@ -24,6 +24,8 @@
 namespace mlctr::runtime {
 namespace {
 
+constexpr std::int64_t k_longest_poll_ms = 3'600'000;  // poll(2) takes an int, a setting may be a year
+
 // The capabilities of the user namespace's first process go with an exec of any user but root; ambient ones stay
 // (capabilities(7)). Hooks mount, and change files of the image that its modes protect.
 void keep_capabilities() {
@@ -104,7 +106,8 @@ bool has_ended_by(const Fd& process, const HeldSignals& signals, std::chrono::st
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     std::array<pollfd, 2> wanted{{{process.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
-    const int ready = ::poll(wanted.data(), wanted.size(), std::max(0, static_cast<int>(left.count())));
+    const auto patience = std::clamp<std::int64_t>(left.count(), 0, k_longest_poll_ms);
+    const int ready = ::poll(wanted.data(), wanted.size(), static_cast<int>(patience));
     if (wanted[0].revents != 0) return true;
     if (wanted[1].revents != 0 || (ready >= 0 && left.count() <= 0)) return false;
   }

@@ -31,6 +31,9 @@
 namespace mlctr {
 namespace {
 
+// Stands for the rootfs where none is made.
+constexpr const char* k_no_rootfs = "/run/mlctr/rootfs";
+
 // Everything about a run that is settled before the first namespace.
 struct Plan {
   std::vector<OpenImage> images;  // the rootfs's, then those of squashfs mounts
@@ -320,7 +323,7 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                          const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
-  const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, {});
+  const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
   if (drop_ins.hooks.empty()) {
     return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
   }

@@ -81,6 +81,9 @@ TEST_CASE("what lies below the rootfs means the container's own") {
   CHECK(std::get<MovedMount>(plan("${ENROOT_ROOTFS}/a /b none x-move").source).path == "/a");
   CHECK(bind_source(plan("${ENROOT_ROOTFS}/../secret /d")) == "/run/secret");
   CHECK(contains(refused("/a /b none x-move"), "x-move"));
+  const FstabPlace odd{.file = "f", .rootfs = "/run//x/../root", .directory = "/"};
+  const auto mounts = plan_fstab("/run//x/../root/data /data bind", {}, odd).after_hooks;
+  CHECK(std::get<ContainerTree>(mounts.at(0).source).path == "/data");
 }
 
 TEST_CASE("other actions on mounts") {
