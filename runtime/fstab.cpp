@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 
 namespace mlctr::runtime {
@@ -136,10 +137,8 @@ void complete(FstabLine& line, std::vector<std::string> fields) {
 
 std::string target_of(const FstabLine& line) {
   const std::string target = std::filesystem::path("/" + line.target).lexically_normal().string();
-  int depth = 0;
-  for (const auto& part : std::filesystem::path(line.target).relative_path()) {
-    if (!part.empty() && part != ".") depth += part == ".." ? -1 : 1;
-    if (depth < 0) throw Error(fmt::format("the target {} leads out of the container", printable(line.target, 4096)));
+  if (leads_out(line.target)) {
+    throw Error(fmt::format("the target {} leads out of the container", printable(line.target, 4096)));
   }
   if (target.find_first_not_of('/') == target.npos) throw Error("the container's root itself can't be mounted over");
   return target[1] == '/' ? target.substr(1) : target;  // "//x" is a name of its own to std::filesystem

@@ -12,4 +12,13 @@ bool is_below(const std::filesystem::path& path, const std::filesystem::path& di
   return std::mismatch(base.begin(), base_end, inner.begin(), inner.end()).first == base_end;
 }
 
+bool leads_out(const std::filesystem::path& path) {
+  int depth = 0;
+  for (const auto& part : path.relative_path()) {
+    if (!part.empty() && part != ".") depth += part == ".." ? -1 : 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
 }  // namespace mlctr
