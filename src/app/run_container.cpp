@@ -289,13 +289,13 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     auto place = claim(directory, containers, subject.container->record.name);
     if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, config, request, host);
     socket = std::move(std::get<runtime::ContainerSocket>(place));
-    check_still_there(*subject.container);
   } else {
     socket = claim_unnamed(directory);
   }
 
   Plan plan;
   try {
+    if (subject.container) check_still_there(*subject.container);
     plan = make_plan(configuration, subject, config, request, host, directory);
     plan_rootfs(plan, configuration, subject, request);
   } catch (...) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "app/enroot_image.hpp"
 #include "app/find_image.hpp"
@@ -32,6 +33,15 @@ BaseImage image_in_file(const std::filesystem::path& path) {
           .manifest_digest = {},
           .squashfs = absolute,
           .config_body = config_in(*image.reader)};
+}
+
+std::string config_of(const StoredContainer& container) {
+  try {
+    return read_file(container.config, k_max_config_bytes);
+  } catch (const SysError& error) {
+    if (error.errno_value() != ENOENT || std::filesystem::exists(container.upper)) throw;
+    throw Error(fmt::format("the container {} was removed just now", container.record.name));
+  }
 }
 
 }  // namespace
@@ -66,7 +76,7 @@ BaseImage base_image_of(const Configuration& configuration, const StoredContaine
   BaseImage image{.reference = record.image,
                   .manifest_digest = record.manifest_digest,
                   .squashfs = container.squashfs,
-                  .config_body = read_file(container.config, k_max_config_bytes)};
+                  .config_body = config_of(container)};
   if (std::filesystem::exists(image.squashfs)) return image;
   const auto found = record.manifest_digest.empty() ? std::nullopt : find_image(configuration, record.manifest_digest);
   if (!found) {
