@@ -172,6 +172,10 @@ BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& 
   try {
     return {mount_overlay(fmt::format("/proc/self/fd/{}/image", scratch.get()), paths), std::move(upper)};
   } catch (SysError& error) {
+    if (error.errno_value() == ENOTCONN || error.errno_value() == ECONNABORTED) {
+      throw Error("the container's server ended while the container was made",
+                  "it may have met a limit: `ulimit -a` shows them (-v 0.3 GB or more, -u); then try again");
+    }
     if (can_overlay(scratch)) {
       error.add_hint(upper_hint(paths));
       throw;

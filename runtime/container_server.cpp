@@ -51,7 +51,7 @@ void close_inherited_descriptors() {
 void leave_terminal() {
   ::setsid();
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, "mlctr-server");
+  ::prctl(PR_SET_NAME, k_server_name.data());
   if (::chdir("/") != 0) throw SysError("cannot change to /");
 }
 

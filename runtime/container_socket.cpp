@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -40,6 +41,18 @@ std::optional<Fd> connect(const Fd& directory, const std::string& name) {
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
   if (errno == ECONNREFUSED || errno == ENOENT) return std::nullopt;
   throw SysError(fmt::format("cannot reach the container {}", name));
+}
+
+// To whom wants to join it a container answers once it is whole, which may take as long as an image takes to unpack; a
+// stopped server never does.
+std::optional<Message> wait_for_answer(const Fd& socket) {
+  for (;;) {
+    try {
+      return receive_message(socket);
+    } catch (const SysError& error) {
+      if (error.errno_value() != EAGAIN || is_any_stopped(k_server_name)) throw;
+    }
+  }
 }
 
 bool bind_to(const Fd& socket, const sockaddr_un& address) {
@@ -73,10 +86,10 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
   const auto socket = connect(socket_directory, name);
   if (!socket) return std::nullopt;
   const timeval patience{.tv_sec = 5, .tv_usec = 0};
-  if (request == k_describe) ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   try {
     send_message(*socket, request);
-    return receive_message(*socket);
+    return request == k_join ? wait_for_answer(*socket) : receive_message(*socket);
   } catch (const SysError& error) {
     if (error.errno_value() == EPIPE) return std::nullopt;  // it ended this moment
     if (error.errno_value() != EAGAIN) throw;

@@ -16,6 +16,7 @@
 namespace mlctr::runtime {
 
 inline constexpr std::string_view k_describe = "describe", k_join = "join";
+inline constexpr std::string_view k_server_name = "mlctr-server";  ///< its process's, as ps shows it
 
 /// A listening socket; removed from the directory by remove() alone, as two processes have it for a while.
 class ContainerSocket {
@@ -34,8 +35,8 @@ class ContainerSocket {
   Fd listener_;
 };
 
-/// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits until
-/// the container is whole; a description comes at once or is a SysError (EAGAIN, its server is stopped).
+/// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits
+/// until the container is whole; a description comes at once or is a SysError (EAGAIN, its server is stopped).
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
 

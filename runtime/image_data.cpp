@@ -14,6 +14,7 @@ constexpr std::size_t k_remembered_long_files = 64;  // of up to 400 KiB each, w
 // With less, threads run dry now and then; with more, a dozen files that are read at once push each other's blocks out
 // of a cache of 32 MiB.
 constexpr std::uint64_t k_read_ahead_bytes = 2u << 20;
+constexpr std::uint64_t k_program_bytes = 4u << 20;
 
 // What holes are made of.
 constexpr std::array<std::byte, 16384> k_zeros{};
@@ -117,11 +118,11 @@ DataPiece ImageData::data_piece(const StoredFile& file, const StoredBlock& block
   return {std::move(loaded), bytes};
 }
 
-void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::uint64_t end) noexcept {
+template <class Load>
+void ImageData::with_blocks_ahead(MetadataPosition inode, const Load& load) noexcept {
   if (reading_ahead_.fetch_add(1) < read_ahead_threads_) {
     try {
-      const Blocks blocks = blocks_of(inode);
-      load_ahead(*blocks, offset, end);
+      load(*blocks_of(inode));
     } catch (const std::exception&) {
       // See the header.
     }
@@ -129,17 +130,29 @@ void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::ui
   reading_ahead_.fetch_sub(1);
 }
 
-void ImageData::load_ahead(FileBlocks& blocks, std::uint64_t offset, std::uint64_t end) {
+void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::uint64_t end) noexcept {
+  with_blocks_ahead(inode, [&](FileBlocks& blocks) { load_next(blocks, offset, end); });
+}
+
+void ImageData::read_program_ahead(MetadataPosition inode) noexcept {
+  with_blocks_ahead(inode, [&](FileBlocks& blocks) { load(blocks, 0, k_program_bytes / block_bytes_); });
+}
+
+void ImageData::load_next(FileBlocks& blocks, std::uint64_t offset, std::uint64_t end) {
   if (offset < block_bytes_) return;
   const std::uint64_t before = offset / block_bytes_ - 1;
+  const std::vector<StoredBlock> stored = locate(blocks, before, before + 1);
+  if (stored.empty() || !cache_.has(key_of(blocks.file(), stored[0], before))) return;  // not read in order
   const std::uint64_t next = blocks_up_to(end);
-  const std::vector<StoredBlock> stored =
-      locate(blocks, before, next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1));
+  load(blocks, next, next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1));
+}
+
+void ImageData::load(FileBlocks& blocks, std::uint64_t first, std::uint64_t behind) {
+  const std::vector<StoredBlock> stored = locate(blocks, first, behind);
   const StoredFile& file = blocks.file();
-  if (stored.empty() || !cache_.has(key_of(file, stored[0], before))) return;  // not read in order
-  for (std::uint64_t number = next; number - before < stored.size(); ++number) {
-    const StoredBlock& block = stored[number - before];
-    if (!is_hole(block) && !cache_.has(key_of(file, block, number))) data_piece(file, block, number);
+  for (std::uint64_t index = 0; index < stored.size(); ++index) {
+    const StoredBlock& block = stored[index];
+    if (!is_hole(block) && !cache_.has(key_of(file, block, first + index))) data_piece(file, block, first + index);
   }
 }
 

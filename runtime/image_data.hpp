@@ -37,6 +37,10 @@ class ImageData {
   /// all but one core idle. Never throws: who asks for a broken block will hear of it.
   void read_ahead(squashfs::MetadataPosition inode, std::uint64_t offset, std::uint64_t end) noexcept;
 
+  /// Likewise for a program or library, which is mapped and then read here and there: uncompresses all of it, or its
+  /// first 4 MiB, while its reader waits for one place after the other.
+  void read_program_ahead(squashfs::MetadataPosition inode) noexcept;
+
  private:
   using Blocks = std::shared_ptr<squashfs::FileBlocks>;
 
@@ -45,7 +49,10 @@ class ImageData {
   DataPiece data_piece(const squashfs::StoredFile& file, const squashfs::StoredBlock& block, std::uint64_t number);
   DataPiece tail_piece(const squashfs::StoredFile& file);
   BlockKey key_of(const squashfs::StoredFile& file, const squashfs::StoredBlock& block, std::uint64_t number) const;
-  void load_ahead(squashfs::FileBlocks& blocks, std::uint64_t offset, std::uint64_t end);
+  template <class Load>
+  void with_blocks_ahead(squashfs::MetadataPosition inode, const Load& load) noexcept;
+  void load_next(squashfs::FileBlocks& blocks, std::uint64_t offset, std::uint64_t end);
+  void load(squashfs::FileBlocks& blocks, std::uint64_t first, std::uint64_t behind);
 
   const squashfs::Reader& image_;
   std::uint32_t block_bytes_;

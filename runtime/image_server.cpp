@@ -143,7 +143,11 @@ class ImageServer {
       parts.push_back({const_cast<std::byte*>(piece.bytes.data()), piece.bytes.size()});  // writev(2) only reads it
     }
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    data_.read_ahead(inode, begin, begin + size_bytes);
+    if (begin == 0 && is_program(pieces)) {
+      data_.read_program_ahead(inode);
+    } else {
+      data_.read_ahead(inode, begin, begin + size_bytes);
+    }
   }
 
   void readdir(fuse_req_t request, fuse_ino_t node, std::size_t size_bytes, off_t offset, fuse_file_info*) {
@@ -276,6 +280,15 @@ class ImageServer {
     } else {
       fuse_reply_buf(request, value.data(), value.size());
     }
+  }
+
+  // ELF's magic number (elf(5)).
+  static bool is_program(const std::vector<DataPiece>& pieces) {
+    constexpr std::string_view k_magic =
+        "\x7f"
+        "ELF";
+    return !pieces.empty() && pieces[0].bytes.size() >= k_magic.size() &&
+           std::memcmp(pieces[0].bytes.data(), k_magic.data(), k_magic.size()) == 0;
   }
 
   const Reader& image_;

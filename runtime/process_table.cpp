@@ -5,9 +5,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
 
 extern "C" {
 #include <sys/pidfd.h>  // glibc 2.36's has no linkage of its own (fixed in 2.37)
@@ -35,6 +39,18 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
   std::array<char, PATH_MAX> target;
   const ssize_t size = ::readlink(namespace_path(pid, kind).c_str(), target.data(), target.size());
   return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+bool is_any_stopped(std::string_view name) {
+  constexpr std::uint64_t k_max_line_bytes = 4096;
+  const std::string sign = fmt::format(" ({}) T", name);
+  return std::ranges::any_of(all_pids(), [&](pid_t pid) {
+    try {
+      return read_file(fmt::format("/proc/{}/stat", pid), k_max_line_bytes).find(sign) != std::string::npos;
+    } catch (const Error&) {
+      return false;  // it ended this moment
+    }
+  });
 }
 
 Fd open_process(pid_t pid) {

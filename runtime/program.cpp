@@ -75,6 +75,7 @@ std::string interpreter_of(const std::string& script) {
   std::string hint;
   if (errno_value == EACCES) hint = "chmod +x makes a file executable";
   if (errno_value == ENOEXEC) hint = "it may be for another architecture, or a script without a #! line";
+  if (errno_value == E2BIG) hint = "arguments and environment are too long: `ulimit -s` raises how much there can be";
   throw CommandError(CommandError::Kind::not_executable, cause.message(), hint);
 }
 
@@ -120,8 +121,11 @@ void become(const Program& program) {
   }
   if (first_failure != 0) refuse(refused, first_failure);
   throw CommandError(CommandError::Kind::not_found,
-                     fmt::format("command not found in the container: {}", printable(program.command[0], 4096)),
-                     program.command[0].starts_with('-') ? "options of mlctr's own go in front of the image"
+                     fmt::format("command not found in the container: {}",
+                                 program.command[0].empty() ? "''" : printable(program.command[0], 4096)),
+                     program.command[0].empty()
+                         ? "the first word is empty: --entrypoint PROGRAM names another, --no-entrypoint leaves it out"
+                     : program.command[0].starts_with('-') ? "options of mlctr's own go in front of the image"
                      : program.command[0].find('/') == std::string::npos
                          ? fmt::format("PATH there is {}", printable(value_of(program.environment, "PATH"), 4096))
                          : "only the image, your home, /tmp and the current directory are there; --mount adds more");

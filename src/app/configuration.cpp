@@ -12,6 +12,7 @@
 #include "app/settings.hpp"
 #include "app/settings_file.hpp"
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 
 extern char** environ;
@@ -90,8 +91,7 @@ class Loader {
       if (text.empty()) continue;
       try {
         SettingInput input = setting_input_from_text(setting.type, text);
-        if (is_path(setting.type))
-          input = with_each_path(input, [](const auto& path) { return std::filesystem::absolute(path); });
+        if (is_path(setting.type)) input = with_each_path(input, [](const auto& path) { return absolute_path(path); });
         setting.assign(configuration_, input);
       } catch (Error& error) {
         error.add_context(fmt::format("{}={}", variable, printable(text)));
@@ -191,8 +191,7 @@ class Loader {
     std::vector<std::string> known;
     for (const Setting<Configuration>& setting : settings()) known.push_back(setting_variable(setting.key));
     for (const auto& [name, text] : environment_) {
-      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") &&
-          !name.starts_with("MLCTR_RUN_")) {
+      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") && !name.starts_with("MLCTR_RUN_")) {
         continue;
       }
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;

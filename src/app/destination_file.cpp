@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/path.hpp"
 
 namespace mlctr {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 
 std::filesystem::path checked_target(const std::filesystem::path& destination, Overwrite overwrite) {
   check_destination(destination, overwrite);
-  return std::filesystem::absolute(destination);
+  return absolute_path(destination);
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ void check_destination(const std::filesystem::path& destination, Overwrite overw
       !std::filesystem::is_symlink(status)) {
     throw UsageError(fmt::format("cannot write {}: it exists and is not a regular file", destination.string()));
   }
-  if (!std::filesystem::is_directory(std::filesystem::absolute(destination).parent_path(), missing)) {
+  if (!std::filesystem::is_directory(absolute_path(destination).parent_path(), missing)) {
     throw UsageError(fmt::format("cannot write {}: there is no such directory", destination.string()));
   }
   if (std::filesystem::exists(status) && overwrite == Overwrite::refuse) refuse_existing(destination);

@@ -10,6 +10,7 @@
 #include "app/open_stores.hpp"
 #include "app/source_file.hpp"
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 
 namespace mlctr {
@@ -18,12 +19,12 @@ namespace {
 constexpr std::size_t k_fewest_digits = 4;
 constexpr std::size_t k_most_candidates = 8;
 
-std::string absolute_path(const std::filesystem::path& path) {
-  return std::filesystem::absolute(path).lexically_normal().string();
+std::string normal_path(const std::filesystem::path& path) {
+  return absolute_path(path).lexically_normal().string();
 }
 
 std::string with_tag(std::string_view scheme, const std::filesystem::path& path, const std::string& tag) {
-  return fmt::format("{}{}{}{}", scheme, absolute_path(path), tag.empty() ? "" : ":", tag);
+  return fmt::format("{}{}{}{}", scheme, normal_path(path), tag.empty() ? "" : ":", tag);
 }
 
 struct ToKey {
@@ -36,7 +37,7 @@ struct ToKey {
   std::string operator()(const DockerArchiveSource& file) const {
     return with_tag("docker-archive:", file.path, file.tag);
   }
-  std::string operator()(const SquashfsSource& file) const { return absolute_path(file.path); }
+  std::string operator()(const SquashfsSource& file) const { return normal_path(file.path); }
 };
 
 bool is_hex(std::string_view text) {
@@ -163,6 +164,13 @@ FoundImage require_image(const Configuration& configuration, std::string_view te
   refuse_lost_recording(configuration, text, RecordedFile::State::away);
   refuse_lost_recording(configuration, text, RecordedFile::State::changed);
   if (!is_surely_id(text)) find_source(text);  // an archive's name: it says what to type
+  if (open_containers(configuration).find(text)) {
+    throw Error(
+        fmt::format("{} is a container, not an image", printable(text)),
+        fmt::format("`mlctr ps --all` tells about it, `mlctr save {0} FILE.sqsh` writes it as a file, `mlctr commit "
+                    "{0} REFERENCE` makes an image of it",
+                    printable(text)));
+  }
   throw Error(fmt::format("no image {} in the store {}", printable(text), configuration.store.string()),
               how_to_get(text));
 }

@@ -4,6 +4,7 @@
 
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 
 namespace mlctr {
@@ -50,7 +51,7 @@ std::string describe_lost_recording(const Store& store, const Digest& manifest_d
 
 void refuse_lost_recording(const Configuration& configuration, std::string_view text, RecordedFile::State state) {
   if (text.empty()) return;
-  const std::string path = std::filesystem::absolute(text).lexically_normal().string();
+  const std::string path = absolute_path(text).lexically_normal().string();
   for (const Store& store : open_stores(configuration)) {
     for (const StoredImage& image : store.images()) {
       const std::optional<RecordedFile> file = store.recorded_file(image.manifest_digest);

@@ -33,4 +33,9 @@ std::vector<Store> open_stores(const Configuration& configuration) {
   return stores;
 }
 
+ContainerStore open_containers(const Configuration& configuration) {
+  return ContainerStore(configuration.containers.empty() ? configuration.store / "containers"
+                                                         : configuration.containers);
+}
+
 }  // namespace mlctr

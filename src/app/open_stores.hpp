@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/configuration.hpp"
+#include "store/container_store.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -13,5 +14,7 @@ std::vector<Store> open_stores(const Configuration& configuration);
 
 /// The user's own store alone, for reading. Throws Error where there can be none at its place.
 Store open_own_store(const Configuration& configuration);
+
+ContainerStore open_containers(const Configuration& configuration);
 
 }  // namespace mlctr

@@ -8,6 +8,7 @@
 #include "app/squashfs_identity.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/path.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -28,7 +29,7 @@ void add_to_store(Store& store, const std::filesystem::path& file, int fd, const
 
 PullResult record_squashfs(const std::filesystem::path& file, const PullRequest& request,
                            const Configuration& configuration, ProgressBoard& board, std::stop_token stop) {
-  const std::filesystem::path path = std::filesystem::absolute(file).lexically_normal();
+  const std::filesystem::path path = absolute_path(file).lexically_normal();
   const Fd fd = open_regular_file(path);
   const auto progress = board.add(path.filename().string(), file_size(fd.get(), path.string()), ProgressKind::image);
   const SquashfsIdentity identity = identify_squashfs(fd.get(), path, request.platform, *progress, stop);

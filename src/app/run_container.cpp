@@ -45,7 +45,13 @@ struct Plan {
 };
 
 ImageConfig config_of(const BaseImage& image, const runtime::Host& host) {
-  return image.config_body.empty() ? ImageConfig{} : with_host_variables(parse_image_config(image.config_body), host);
+  if (image.config_body.empty()) return {};
+  try {
+    return with_host_variables(parse_image_config(image.config_body), host);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cannot run {}", printable(image.reference, 4096)));
+    throw;
+  }
 }
 
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host) {

@@ -13,6 +13,7 @@
 #include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 #include "image/config.hpp"
 #include "squashfs/file_content.hpp"
@@ -28,7 +29,7 @@ std::string config_in(const squashfs::Reader& image) {
 
 BaseImage image_in_file(const std::filesystem::path& path) {
   const OpenImage image(path);
-  const auto absolute = std::filesystem::absolute(path).lexically_normal();
+  const auto absolute = absolute_path(path).lexically_normal();
   return {.reference = absolute.string(),
           .manifest_digest = {},
           .squashfs = absolute,
@@ -45,11 +46,6 @@ std::string config_of(const StoredContainer& container) {
 }
 
 }  // namespace
-
-ContainerStore open_containers(const Configuration& configuration) {
-  return ContainerStore(configuration.containers.empty() ? configuration.store / "containers"
-                                                         : configuration.containers);
-}
 
 std::optional<BaseImage> find_base_image(const Configuration& configuration, std::string_view text) {
   const SourceFile kind = look_at(text);
@@ -93,6 +89,10 @@ StoredContainer require_container(const Configuration& configuration, std::strin
   if (auto container = containers.find(name)) return std::move(*container);
   std::vector<std::string> names;
   for (const StoredContainer& other : containers.list().containers) names.push_back(other.record.name);
+  if (!name.empty() && name.find_first_not_of("0123456789") == name.npos) {
+    throw Error(fmt::format("no container has the name {}", name),
+                "an unnamed container goes with its programs: `mlctr ps` shows their process ids, kill ends them");
+  }
   const std::string meant = nearest_name(name, names);
   throw Error(fmt::format("no such container: {}", printable(name)),
               meant.empty() ? "`mlctr ps --all` lists those there are; `mlctr create --name NAME IMAGE` makes one"

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "app/configuration.hpp"
+#include "app/open_stores.hpp"
 #include "store/container_store.hpp"
 
 namespace mlctr {
@@ -22,8 +23,6 @@ struct BaseImage {
 };
 
 using RunTarget = std::variant<StoredContainer, BaseImage>;
-
-ContainerStore open_containers(const Configuration& configuration);
 
 /// Absent where there is neither: it would have to be pulled. Throws Error where `text` is nothing that could be.
 std::optional<RunTarget> find_run_target(const Configuration& configuration, std::string_view text);

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/path.hpp"
 
 namespace mlctr {
 namespace {
@@ -19,7 +20,7 @@ constexpr const char* k_choose = "set MLCTR_RUNTIME_DIR to a directory of your o
 
 std::filesystem::path find_root() {
   if (const char* chosen = std::getenv("MLCTR_RUNTIME_DIR"); chosen != nullptr && *chosen != '\0') {
-    return std::filesystem::absolute(chosen);
+    return absolute_path(chosen);
   }
   // Of a login that has ended, or another user's (su): as good as not set.
   if (const char* session = std::getenv("XDG_RUNTIME_DIR"); session != nullptr && *session == '/') {

@@ -5,6 +5,7 @@
 #include "app/run_target.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/path.hpp"
 
 namespace mlctr {
 namespace {
@@ -30,7 +31,7 @@ std::uint64_t save_container(const Configuration& configuration, const SaveReque
                              std::stop_token stop) {
   const StoredContainer container = require_container(configuration, request.container);
   DestinationFile file(request.destination, request.overwrite);
-  const auto directory = std::filesystem::absolute(request.destination).parent_path();
+  const auto directory = absolute_path(request.destination).parent_path();
   write_to(directory, file.fd(), configuration, container, request.running, board, std::move(stop));
   file.commit();
   return file_size(file.fd(), request.destination.string());

@@ -1,6 +1,11 @@
 #include "base/path.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "base/error.hpp"
+#include "base/printable.hpp"
 
 namespace mlctr {
 
@@ -19,6 +24,14 @@ bool leads_out(const std::filesystem::path& path) {
     if (depth < 0) return true;
   }
   return false;
+}
+
+std::filesystem::path absolute_path(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (!error) return absolute;
+  throw Error(fmt::format("cannot tell where {} is: the current directory was removed", printable(path.string(), 4096)),
+              "cd to a directory that is there");
 }
 
 }  // namespace mlctr

@@ -1,4 +1,4 @@
-// Paths as words: nothing is looked up.
+// Paths as words: nothing but the current directory is looked up.
 #pragma once
 
 #include <filesystem>
@@ -10,5 +10,9 @@ bool is_below(const std::filesystem::path& path, const std::filesystem::path& di
 
 /// Whether ".." in it lead above where it begins, at the root or not.
 bool leads_out(const std::filesystem::path& path);
+
+/// `path` from the root on, "." and ".." as they are. Throws Error where that can't be told: the current directory was
+/// removed.
+std::filesystem::path absolute_path(const std::filesystem::path& path);
 
 }  // namespace mlctr

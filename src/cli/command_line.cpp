@@ -32,6 +32,25 @@ constexpr std::array<Synonym, 14> k_synonyms{{{"ls", "images"},
                                               {"df", "du"},
                                               {"show", "inspect"}}};
 
+// What follows the options, where it is not mlctr's to parse and CLI11 knows nothing of it.
+struct ProgramWords {
+  std::string_view command, words;
+};
+constexpr std::array<ProgramWords, 2> k_program_words{
+    {{"run", " IMAGE|NAME|FILE.sqsh [COMMAND...]"}, {"exec", " NAME|PID [COMMAND...]"}}};
+constexpr std::string_view k_options_word = "[OPTIONS]";
+
+constexpr std::size_t k_help_columns = 80;
+constexpr std::size_t k_description_column = 28;
+
+// An option's description goes on below itself, a list of JSON's names behind "--json: ".
+std::size_t indent_of(std::string_view line) {
+  if (line.starts_with("--json")) return std::string_view("--json: ").size();
+  const bool is_option = line.starts_with("  ") && line.size() > k_description_column &&
+                         line[k_description_column - 1] == ' ' && line[k_description_column] != ' ';
+  return is_option ? k_description_column : std::min(line.find_first_not_of(' '), line.size());
+}
+
 std::vector<std::string> command_names(const CLI::App& program) {
   std::vector<std::string> names;
   for (const CLI::App* command : commands_of(program)) {
@@ -99,11 +118,12 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
   auto program = std::make_unique<CLI::App>("", "mlctr");
   program->require_subcommand(0, 1);
   program->set_version_flag("--version", std::string("mlctr ") + k_version);
-  program->get_formatter()->column_width(28);
+  program->get_formatter()->column_width(k_description_column);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add : {add_pull, add_run, add_exec, add_ps, add_create, add_rm, add_save, add_commit, add_images, add_inspect, add_export, add_rmi, add_du, add_gc, add_login, add_logout,
-                         add_config, add_completion, add_help, add_version}) {
+  for (const auto add : {add_pull,   add_run,    add_exec,    add_ps,         add_create, add_rm,     add_save,
+                         add_commit, add_images, add_inspect, add_export,     add_rmi,    add_du,     add_gc,
+                         add_login,  add_logout, add_config,  add_completion, add_help,   add_version}) {
     add(*program, chosen);
   }
   return program;
@@ -124,6 +144,21 @@ std::string program_help(const CLI::App& program) {
   return text + "\nmlctr COMMAND --help tells more. Exit code 125: mlctr itself failed.\n";
 }
 
+std::string command_help(const CLI::App& command) {
+  std::string text = command.help("mlctr");
+  for (const auto& [name, words] : k_program_words) {
+    const std::size_t usage = name == command.get_name() ? text.find(k_options_word) : text.npos;
+    if (usage != text.npos) text.insert(usage + k_options_word.size(), words);
+  }
+  std::string folded;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    folded += fold(line, k_help_columns, indent_of(line)) + "\n";
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  }
+  return folded;
+}
+
 Action parse_command_line(int argc, const char* const* argv) {
   Action chosen;
   const std::unique_ptr<CLI::App> program = make_program(chosen);
@@ -136,7 +171,7 @@ Action parse_command_line(int argc, const char* const* argv) {
     return [text = std::string(version.what())] { return print(text + "\n"), 0; };
   } catch (const CLI::CallForHelp&) {
     const CLI::App& command = reached_command(*program);
-    const std::string text = &command == program.get() ? program_help(*program) : command.help("mlctr");
+    const std::string text = &command == program.get() ? program_help(*program) : command_help(command);
     return [text] { return print(text), 0; };
   } catch (const CLI::ParseError& mistake) {
     throw_usage_error(mistake, *program);

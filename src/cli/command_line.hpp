@@ -14,6 +14,9 @@ namespace mlctr::cli {
 Action parse_command_line(int argc, const char* const* argv);
 
 /// What `mlctr` alone prints: the three lines that matter, then every command.
+/// What `mlctr COMMAND --help` prints, 80 columns wide.
+std::string command_help(const CLI::App& command);
+
 std::string program_help(const CLI::App& program);
 
 /// The program with all its commands, of which parsing sets `chosen`.

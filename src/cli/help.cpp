@@ -12,7 +12,7 @@ int show(const std::string& name) {
   if (name.empty()) return print(program_help(*program)), 0;
   const CLI::App* command = find_command(*program, name);
   if (command == nullptr) throw_unknown_command(name, *program);
-  return print(command->help("mlctr")), 0;
+  return print(command_help(*command)), 0;
 }
 
 }  // namespace

@@ -66,7 +66,8 @@ void warn_of_ignored_options(const std::vector<std::string>& options, const std:
 // A program that looks for its files would only say that they are not there.
 void warn_of_hidden_directory(const RunRequest& request, const runtime::Host& host) {
   if (request.base.home == runtime::HomeMount::no) return;  // who asked for that knows
-  if (!request.working_directory.empty() || host.current_directory == "/" || shows_current_directory(request, host)) {
+  if (!request.working_directory.empty() || host.current_directory.empty() || host.current_directory == "/" ||
+      shows_current_directory(request, host)) {
     return;
   }
   say(fmt::format("{} is not in the container: --mount . brings it along",

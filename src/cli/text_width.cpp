@@ -2,6 +2,7 @@
 
 #include <wchar.h>
 
+#include <algorithm>
 #include <cwchar>
 
 namespace mlctr::cli {
@@ -45,6 +46,27 @@ std::string cut_to_width(std::string_view text, std::size_t columns) {
     kept += character.bytes;
   }
   return std::string(text.substr(0, kept));
+}
+
+std::string fold(std::string_view line, std::size_t columns, std::size_t indent) {
+  std::string folded(line.substr(0, std::min(line.find_first_not_of(' '), line.size())));
+  std::size_t used = folded.size();
+  bool is_first = true;
+  for (line.remove_prefix(folded.size()); !line.empty();) {
+    const std::size_t spaces = std::min(line.find_first_not_of(' '), line.size());
+    const std::string_view word = line.substr(spaces, line.find(' ', spaces) - spaces);
+    const std::size_t width = display_width(word);
+    if (!is_first && used + spaces + width > columns) {
+      folded.append("\n").append(indent, ' ').append(word);
+      used = indent + width;
+    } else {
+      folded.append(spaces, ' ').append(word);
+      used += spaces + width;
+    }
+    is_first = false;
+    line.remove_prefix(spaces + word.size());
+  }
+  return folded;
 }
 
 std::string elide_end(std::string_view text, std::size_t columns, std::string_view ellipsis) {

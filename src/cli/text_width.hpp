@@ -19,6 +19,9 @@ std::string cut_to_width(std::string_view text, std::size_t columns);
 std::string elide_end(std::string_view text, std::size_t columns, std::string_view ellipsis);
 std::string elide_middle(std::string_view text, std::size_t columns, std::string_view ellipsis);
 
+/// Lines of at most `columns`, broken at spaces, those after the first indented by `indent`; a longer word has its own.
+std::string fold(std::string_view line, std::size_t columns, std::size_t indent);
+
 enum class Align { left, right };
 
 /// Exactly `columns` wide: cut, or padded with spaces.

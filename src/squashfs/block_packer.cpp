@@ -1,6 +1,7 @@
 #include "squashfs/block_packer.hpp"
 
 #include <sys/random.h>
+#define XXH_INLINE_ALL  // no library: it is all in the header
 #include <xxhash.h>
 
 #include <algorithm>

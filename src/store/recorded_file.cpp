@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "store/file_time.hpp"
 
 namespace mlctr {
 
 void record_file(const std::filesystem::path& link, const std::filesystem::path& file) {
-  const std::filesystem::path target = std::filesystem::absolute(file);
+  const std::filesystem::path target = absolute_path(file);
   if (::symlink(target.c_str(), link.c_str()) != 0) throw SysError("cannot create " + link.string());
   struct stat status {};
   if (::stat(target.c_str(), &status) != 0) throw SysError("cannot stat " + target.string());

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "store/allocation.hpp"
 #include "store/sharing.hpp"
 #include "store/store_names.hpp"
@@ -45,7 +46,7 @@ std::optional<struct stat> status_of(const std::filesystem::path& path) {
 Store::Store(std::filesystem::path root, Access access) : root_(std::move(root)) {
   if (root_.empty())
     throw UsageError("no store: there is no home directory", "set MLCTR_STORE to a directory of your own");
-  root_ = std::filesystem::absolute(root_);
+  root_ = absolute_path(root_);
   if (access == Access::read_only && !std::filesystem::exists(root_)) return;
   if (access == Access::read_write) {
     check_umask(root_);

@@ -72,7 +72,7 @@ void check_umask(const std::filesystem::path& root) {
 
 void create_store_root(const std::filesystem::path& root) {
   std::filesystem::path directory;
-  for (const std::filesystem::path& part : std::filesystem::absolute(root)) {
+  for (const std::filesystem::path& part : absolute_path(root)) {
     directory /= part;
     struct stat status {};
     if (::stat(directory.c_str(), &status) == 0) continue;

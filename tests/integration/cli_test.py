@@ -232,7 +232,7 @@ class Commands(PullTestCase):
             text, errors = self.mlctr(command, "--help")
             self.assertEqual(errors, "")
             self.assertEqual((text, ""), self.mlctr("help", command))
-            self.assertLessEqual(max(map(len, text.splitlines())), 130, command)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, command)
 
     def test_mistakes_are_told_with_what_was_meant(self):
         self.fails("pul", "python:3.8", says="no such command: pul\nhint: did you mean: mlctr pull")

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from containers import layout
+from containers import layout, servers_below
 from harness import as_root, is_root, small_filesystem
 from named_containers import WAIT_SECONDS, NamedContainerTestCase, change_config, until
 
@@ -383,6 +383,30 @@ class Errors(NamedContainerTestCase):
         ended = subprocess.run(command, capture_output=True, text=True, cwd=self.home)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stderr, r"cannot open /dev/fuse: Permission denied: unpacking.*chmod 0666 /dev/fuse")
+
+    def test_a_stopped_server_is_told_and_goes_on(self):
+        self.create()
+        process = self.running("c")
+        (server,) = servers_below(self.home)
+        as_root("kill", "-STOP", server)
+        self.fails("run", "c", "true", says=["does not answer", "pkill -CONT mlctr-server"])
+        as_root("kill", "-CONT", server)
+        self.assertEqual(self.mlctr("run", "c", "echo", "in")[0], "in\n")
+        self.end(process)
+
+    def test_a_removed_current_directory(self):
+        self.create()
+        gone = self.home / "tmp/gone"
+        as_root("install", "-d", "-o", self.uid, gone)
+        for arguments, says in ((["save", "c", "x.sqsh"], "the current directory was removed"), (["run", "c", "pwd"], "")):
+            command = ["sh", "-c", f'mkdir -p {gone}; cd {gone}; rmdir {gone}; exec "$@"', "sh", *self._command(arguments)]
+            ended = subprocess.run(command, capture_output=True, text=True, cwd=self.home)
+            self.assertIn(says, ended.stderr)
+            self.assertEqual(ended.returncode, 125 if says else 0, ended.stderr)
+
+    def test_a_container_is_no_image(self):
+        self.create()
+        self.fails("inspect", "c", says=["c is a container, not an image", "mlctr save c FILE.sqsh"])
 
     def test_exit_codes_of_signals(self):
         self.assertEqual(self.mlctr("run", self.image, "sh", "-c", "kill -KILL $$", status=-signal.SIGKILL)[1], "")

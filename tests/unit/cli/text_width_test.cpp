@@ -43,6 +43,16 @@ TEST_CASE("fitting pads on the side that is asked for") {
   CHECK(fit_to_width("12345", 3, Align::right) == "123");
 }
 
+TEST_CASE("folded lines break at spaces and keep their indentation") {
+  CHECK(fold("one two three", 80, 0) == "one two three");
+  CHECK(fold("one two three", 7, 2) == "one two\n  three");
+  CHECK(fold("  one two three", 8, 4) == "  one\n    two\n    three");
+  CHECK(fold("  one   two", 11, 2) == "  one   two");
+  CHECK(fold("longer-than-that", 4, 2) == "longer-than-that");
+  CHECK(fold("", 4, 2).empty());
+  CHECK(fold("    ", 2, 0) == "    ");
+}
+
 TEST_CASE("in the C locale, a byte is a column") {
   const Locale plain("C");
   CHECK(display_width("\xe6\x97\xa5") == 3);
