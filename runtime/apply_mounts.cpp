@@ -35,6 +35,17 @@ std::optional<OpenMount> open_bind(Mount mount, const BindMount& bind) {
   }
 }
 
+// Who asked for a mount learns of its failure by the line that asked.
+template <class Action>
+auto with_origin(const Mount& mount, Action action) {
+  try {
+    return action();
+  } catch (Error& error) {
+    if (!mount.origin.empty()) error.add_context(mount.origin);
+    throw;
+  }
+}
+
 std::pair<std::string, std::string> split_path(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return {path.substr(0, slash), path.substr(slash + 1)};
@@ -89,16 +100,56 @@ class Attach {
   }
 
   void operator()(const Unmount&) const {
-    const auto target = rootfs_.find(open_.mount.target, O_PATH);
-    const std::string path = target ? fmt::format("/proc/self/fd/{}", target->get()) : "";
-    if (!target || ::umount2(path.c_str(), MNT_DETACH) != 0) {
-      throw SysError(fmt::format("cannot unmount {} in the container", printable(open_.mount.target, 4096)),
-                     target ? errno : ENOENT);
+    const Fd target = require(open_.mount.target);
+    if (::umount2(fmt::format("/proc/self/fd/{}", target.get()).c_str(), MNT_DETACH) != 0) {
+      throw SysError(fmt::format("cannot unmount {} in the container", printable(open_.mount.target, 4096)));
     }
   }
 
+  void operator()(const ContainerTree& shown) const {
+    // What is missing is made before it can be shown: a volume of an image may have no directory there.
+    const Fd source = is_target_made() ? find_or_make(shown.path) : require(shown.path);
+    Fd tree(::open_tree(source.get(), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (!tree)
+      throw SysError(fmt::format("cannot take the mounts at {} in the container", printable(shown.path, 4096)));
+    change_attributes(tree);
+    const NodeKind kind = kind_of(tree);
+    attach(tree, kind, MountOrigin::own);
+  }
+
+  void operator()(const MovedMount& moved) const {
+    const Fd source = require(moved.path);
+    change_attributes(source);
+    attach(source, kind_of(source), MountOrigin::own);
+  }
+
+  void operator()(const ChangedMount&) const { change_attributes(require(open_.mount.target)); }
+
  private:
+  bool is_target_made() const { return open_.mount.if_no_target == IfNoTarget::make; }
+
+  Fd require(const std::string& path) const {
+    if (auto found = rootfs_.find(path, O_PATH)) return std::move(*found);
+    throw SysError(fmt::format("cannot find {} in the container", printable(path, 4096)), ENOENT);
+  }
+
+  Fd find_or_make(const std::string& path) const {
+    if (auto found = rootfs_.find(path, O_PATH)) return std::move(*found);
+    return rootfs_.make(path, NodeKind::directory);
+  }
+
+  void change_attributes(const Fd& mount) const {
+    mount_attr change{};
+    change.attr_set = open_.mount.attributes;
+    change.propagation = open_.mount.propagation;
+    if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) != 0) {
+      throw SysError(
+          fmt::format("cannot change the mount options of {} in the container", printable(open_.mount.target, 4096)));
+    }
+  }
+
   void attach(const Fd& tree, NodeKind kind, MountOrigin origin) const {
+    if (!is_target_made()) require(open_.mount.target);
     rootfs_.attach(tree, open_.mount.target, kind, origin);
   }
 
@@ -122,7 +173,7 @@ std::vector<OpenMount> open_mounts(std::vector<Mount> plan, const std::function<
   std::size_t images = 0;
   for (Mount& mount : plan) {
     if (const auto* bind = std::get_if<BindMount>(&mount.source)) {
-      if (auto opened = open_bind(mount, *bind)) open.push_back(std::move(*opened));
+      if (auto opened = with_origin(mount, [&] { return open_bind(mount, *bind); })) open.push_back(std::move(*opened));
     } else if (std::holds_alternative<SquashfsMount>(mount.source)) {
       open.push_back({std::move(mount), mount_squashfs(++images), NodeKind::directory});
     } else {
@@ -135,7 +186,7 @@ std::vector<OpenMount> open_mounts(std::vector<Mount> plan, const std::function<
 void apply_mounts(const std::vector<OpenMount>& mounts, Rootfs& rootfs, int scratch) {
   for (const OpenMount& open : mounts) {
     try {
-      std::visit(Attach(open, rootfs, scratch), open.mount.source);
+      with_origin(open.mount, [&] { std::visit(Attach(open, rootfs, scratch), open.mount.source); });
     } catch (const Error&) {
       if (open.mount.if_missing == IfMissing::fail) throw;
     }

@@ -51,7 +51,7 @@ void change_root(const Fd& scratch, const Rootfs& rootfs) {
 
 }  // namespace
 
-Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
+BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer& server) {
   if (::unshare(CLONE_NEWNS | spec.own_namespaces) != 0) throw SysError("cannot make the container's namespaces");
   receive_mount_events_only();
   if ((spec.own_namespaces & CLONE_NEWNET) != 0) bring_up_loopback();
@@ -59,6 +59,9 @@ Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
   ImageTrees images(spec, server);
   RootfsBase base = open_base(spec, images);
   const auto mounts = open_mounts(spec.mounts, [&](std::size_t number) { return images.open(number); });
+  const std::size_t opened = squashfs_files(spec.mounts).size();
+  const auto later_mounts =
+      open_mounts(spec.mounts_after_hooks, [&](std::size_t number) { return images.open(opened + number); });
   const Fd scratch = make_scratch(spec.scratch);
   BuiltRootfs built = make_rootfs(spec, std::move(base), images, scratch);
   if (images.must_hold()) server.hold(scratch, images.in_use());
@@ -67,11 +70,13 @@ Fd build_container(const ContainerSpec& spec, const ContainerServer& server) {
 
   const Fd files = open_file(fmt::format("/proc/self/fd/{}/files", scratch.get()), O_PATH | O_DIRECTORY);
   apply_mounts(mounts, rootfs, files.get());
+  HookResults hooked = run_hooks(spec.hooks, spec.scratch);
+  apply_mounts(open_mounts(std::move(hooked.mounts), {}), rootfs, files.get());
+  apply_mounts(later_mounts, rootfs, files.get());
   apply_mounts(open_mounts(user_entries(rootfs, spec.host, spec.identity), {}), rootfs, files.get());
   if (spec.access == RootfsAccess::read_only) add_attributes(rootfs.fd(), MOUNT_ATTR_RDONLY);
   change_root(scratch, rootfs);
-  server.open_door();
-  return std::move(built.upper);
+  return {std::move(built.upper), std::move(hooked.environment)};
 }
 
 }  // namespace mlctr::runtime

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/container_server.hpp"
+#include "runtime/hook_scripts.hpp"
 #include "runtime/host.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/mount.hpp"
@@ -32,6 +33,8 @@ struct ContainerSpec {
   RootfsAccess access =
       RootfsAccess::read_write;  ///< read_only: what the mounts need is made, then the rootfs is sealed
   std::vector<Mount> mounts;
+  HookScripts hooks{};  ///< run between the two
+  std::vector<Mount> mounts_after_hooks{};
   Host host;
   std::filesystem::path
       scratch;  ///< an empty directory of the user's; covered by a tmpfs, in the container's view alone
@@ -40,10 +43,14 @@ struct ContainerSpec {
   RootfsFallback fallback;             ///< all of it must be there
 };
 
+struct BuiltContainer {
+  Fd upper;  ///< the upper directory, still open for who wants to see what changed; empty where there is none
+  std::vector<EnvironmentEdit> environment;  ///< what the hooks make of the program's
+};
+
 /// Call it in a single-threaded process that has entered its user namespace. Returns inside; images[0] of `server` is
-/// the rootfs's, the others are the squashfs files of spec.mounts. The result is the upper directory, still open for
-/// who wants to see what changed; empty where there is none. Throws Error; the process is good for nothing but to say
-/// so then.
-Fd build_container(const ContainerSpec& spec, const ContainerServer& server);
+/// the rootfs's, the others are the squashfs files of spec.mounts and then of spec.mounts_after_hooks. Nobody else gets
+/// in before server.open_door(). Throws Error; the process is good for nothing but to say so then.
+BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer& server);
 
 }  // namespace mlctr::runtime

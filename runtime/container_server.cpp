@@ -118,6 +118,10 @@ class Server {
       ++sessions_;
     } else if (message->text == k_keep) {
       for (Fd& fd : message->fds) kept_.push_back(std::move(fd));
+    } else if (message->text.starts_with('{')) {
+      auto description = nlohmann::json::parse(setup_.description);
+      description.update(nlohmann::json::parse(message->text));
+      setup_.description = description.dump();
     } else {
       serve(std::move(*message));
     }
@@ -260,6 +264,10 @@ void ContainerServer::hold(const Fd& scratch, const std::vector<Fd>& in_use) con
   }
   send_message(socket_, k_watch, {watch.get()});
   for (const Fd& fd : in_use) send_message(socket_, k_keep, {fd.get()});
+}
+
+void ContainerServer::describe(std::string_view members) const {
+  send_message(socket_, members);
 }
 
 void ContainerServer::open_door() const {

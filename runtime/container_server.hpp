@@ -36,6 +36,9 @@ class ContainerServer {
   /// gone, and keeps `in_use` open as long.
   void hold(const Fd& scratch, const std::vector<Fd>& in_use) const;
 
+  /// Adds members to the description, or replaces them: a JSON object.
+  void describe(std::string_view members) const;
+
   /// The container is whole: others may join. Until then they wait.
   void open_door() const;
 

@@ -99,6 +99,16 @@ void Environment::set_entries(const std::vector<std::string>& entries, const std
   }
 }
 
+void Environment::apply(const std::vector<EnvironmentEdit>& edits) {
+  for (const EnvironmentEdit& edit : edits) {
+    if (edit.value) {
+      set(edit.name, *edit.value, edit.origin);
+    } else {
+      unset(edit.name);
+    }
+  }
+}
+
 std::string_view Environment::value(std::string_view name) const {
   const auto found = variables_.find(name);
   return found == variables_.end() ? std::string_view() : std::string_view(found->second.value);

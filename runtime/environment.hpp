@@ -12,7 +12,14 @@ namespace mlctr::runtime {
 
 struct Variable {
   std::string value;
-  std::string origin;  ///< "image", "host", "hook 10-pytorch.sh", "--env"
+  std::string origin;  ///< "image", "host", "/etc/mlctr/hooks.d/10-pytorch.sh", "--env"
+};
+
+/// What a file of the configuration directories makes of a variable.
+struct EnvironmentEdit {
+  std::string name;
+  std::optional<std::string> value;  ///< absent: the variable goes
+  std::string origin;                ///< the file
 };
 
 class Environment {
@@ -22,6 +29,7 @@ class Environment {
   /// The same for "NAME=VALUE"; text without '=' is skipped.
   void set_entries(const std::vector<std::string>& entries, const std::string& origin);
   void unset(const std::string& name) { variables_.erase(name); }
+  void apply(const std::vector<EnvironmentEdit>& edits);
 
   bool has(std::string_view name) const { return variables_.find(name) != variables_.end(); }
   std::string_view value(std::string_view name) const;

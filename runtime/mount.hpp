@@ -52,10 +52,24 @@ struct DirectoryNode {
 /// Takes away what an earlier mount of the plan put at the target.
 struct Unmount {};
 
-using MountSource =
-    std::variant<BindMount, SquashfsMount, TmpfsMount, FileMount, KernelMount, LinkNode, DirectoryNode, Unmount>;
+/// A directory or a file that is in the container by then, shown at a second place.
+struct ContainerTree {
+  std::string path;  ///< in the container, absolute
+};
+
+/// What an earlier mount of the plan put at `path`, taken to the target.
+struct MovedMount {
+  std::string path;  ///< in the container, absolute
+};
+
+/// Other attributes and another propagation for what an earlier mount of the plan put at the target.
+struct ChangedMount {};
+
+using MountSource = std::variant<BindMount, SquashfsMount, TmpfsMount, FileMount, KernelMount, LinkNode, DirectoryNode,
+                                 Unmount, ContainerTree, MovedMount, ChangedMount>;
 
 enum class IfMissing { fail, skip };
+enum class IfNoTarget { make, fail };
 
 struct Mount {
   MountSource source;
@@ -63,6 +77,8 @@ struct Mount {
   std::uint64_t attributes = 0;            ///< MOUNT_ATTR_* of mount_setattr(2) to add, for all that is below as well
   std::uint64_t propagation = 0;           ///< MS_PRIVATE, MS_SLAVE …; 0: private
   IfMissing if_missing = IfMissing::fail;  ///< skip: the container does without what the host doesn't have
+  IfNoTarget if_no_target = IfNoTarget::make;
+  std::string origin{};  ///< what asked for it, "FILE:LINE"; empty where a message need not say
 };
 
 }  // namespace mlctr::runtime

@@ -242,7 +242,10 @@ Configuration load_configuration(const ConfigurationSources& sources) {
   loader.read_file(sources.system_file, SettingsOrigin::system);
   loader.read_file(sources.user_file, SettingsOrigin::user);
   loader.read_environment();
-  return loader.take();
+  Configuration configuration = loader.take();
+  configuration.system_directory = sources.system_file.parent_path();
+  configuration.user_directory = sources.user_file.parent_path();
+  return configuration;
 }
 
 Configuration load_configuration() {

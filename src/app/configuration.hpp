@@ -34,7 +34,11 @@ struct Configuration {
   std::uint64_t layer_cache_bytes = 50ull << 30;    ///< gc.layer_cache: gc keeps at most this much of layers
   std::chrono::seconds stall_timeout{30};           ///< pull.stall_timeout
   runtime::RootfsChoice rootfs = runtime::RootfsChoice::automatic;  ///< run.rootfs
+  std::chrono::seconds hook_timeout{30};                            ///< run.hook_timeout
   std::map<std::string, RegistryConfiguration> registries;
+
+  /// Where hooks.d, mounts.d and environ.d are, beside the files of settings; empty where there is none.
+  std::filesystem::path system_directory, user_directory;
 
   std::map<std::string, std::string>
       origins;  ///< "pull.threads" -> "/etc/mlctr/mlctr.toml:12", "MLCTR_PULL_THREADS", "default"

@@ -37,7 +37,8 @@ std::vector<std::string> container_command(const RunRequest& request, const Imag
 }
 
 runtime::Environment container_environment(const RunRequest& request, const ImageConfig& config,
-                                           const runtime::Host& host) {
+                                           const runtime::Host& host,
+                                           const std::vector<runtime::EnvironmentEdit>& configured) {
   const bool is_root = request.remap == runtime::Remap::root;
   runtime::Environment environment;
   environment.set("PATH", k_default_path, "mlctr");
@@ -57,6 +58,7 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
     environment.set("PYTHONNOUSERSITE", "1", "mlctr");
   }
   if (is_root) environment.set("APT_CONFIG", k_apt_config_path, "mlctr");
+  environment.apply(configured);
   environment.set_entries(request.environment, "--env");
   return environment;
 }

@@ -16,8 +16,10 @@ namespace mlctr {
 /// ENTRYPOINT + (the request's command, else CMD); /bin/sh where all are empty.
 std::vector<std::string> container_command(const RunRequest& request, const ImageConfig& config);
 
+/// `configured`: what the configuration directories make of it, over image and host and under the user's --env.
 runtime::Environment container_environment(const RunRequest& request, const ImageConfig& config,
-                                           const runtime::Host& host);
+                                           const runtime::Host& host,
+                                           const std::vector<runtime::EnvironmentEdit>& configured = {});
 
 /// Where the program may start, the first that exists: what was asked for (then nothing else), the image's WORKDIR, the
 /// directory the user stands in, the root.

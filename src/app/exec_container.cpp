@@ -72,7 +72,7 @@ runtime::Program make_program(const RunningContainer& container, const ExecReque
   run.base.home = container.home;
   run.environment.insert(run.environment.end(), request.environment.begin(), request.environment.end());
   return {.command = container_command(run, image),
-          .environment = container_environment(run, image, host).entries(),
+          .environment = container_environment(run, image, host, container.configured).entries(),
           .directories = working_directories(run, image, host),
           .remap = run.remap};
 }

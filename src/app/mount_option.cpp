@@ -9,6 +9,7 @@
 #include "app/quantity.hpp"
 #include "app/source_file.hpp"
 #include "base/error.hpp"
+#include "base/path.hpp"
 #include "base/printable.hpp"
 
 namespace mlctr {
@@ -97,11 +98,7 @@ std::string parse_target(std::string_view whole, const std::string& target) {
   if (target.empty() || target[0] != '/') refuse(whole, "the place in the container must be an absolute path");
   const std::string normal = std::filesystem::path(target).lexically_normal().string();
   // What the kernel would make of ".." above the root is the root: surely not what was meant.
-  int depth = 0;
-  for (const auto& part : std::filesystem::path(target).relative_path()) {
-    if (!part.empty() && part != ".") depth += part == ".." ? -1 : 1;
-    if (depth < 0) refuse(whole, "the place in the container leads out of it (cross-device link)");
-  }
+  if (leads_out(target)) refuse(whole, "the place in the container leads out of it (cross-device link)");
   if (normal == "/") refuse(whole, "the container's root itself can't be mounted over");
   return normal;
 }

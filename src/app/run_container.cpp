@@ -10,7 +10,9 @@
 #include <ctime>
 
 #include "app/changed_files.hpp"
+#include "app/container_drop_ins.hpp"
 #include "app/container_program.hpp"
+#include "app/enroot_image.hpp"
 #include "app/exec_container.hpp"
 #include "app/named_container.hpp"
 #include "app/open_image.hpp"
@@ -29,17 +31,23 @@
 namespace mlctr {
 namespace {
 
+// Stands for the rootfs where none is made.
+constexpr const char* k_no_rootfs = "/run/mlctr/rootfs";
+
 // Everything about a run that is settled before the first namespace.
 struct Plan {
   std::vector<OpenImage> images;  // the rootfs's, then those of squashfs mounts
   runtime::ContainerSpec spec;
-  runtime::Program program;
+  std::vector<runtime::EnvironmentEdit> configured;  // what environ.d makes of the environment
+  std::vector<std::string> own_environment;          // the user's: --env
+  runtime::Program program;                          // its environment comes when hooks have run
+  std::function<void(const runtime::Environment&)> instead;
 };
 
-ImageConfig config_of(const BaseImage& image) {
+ImageConfig config_of(const BaseImage& image, const runtime::Host& host) {
   if (image.config_body.empty()) return {};
   try {
-    return parse_image_config(image.config_body);
+    return with_host_variables(parse_image_config(image.config_body), host);
   } catch (Error& error) {
     error.add_context(fmt::format("cannot run {}", printable(image.reference, 4096)));
     throw;
@@ -48,18 +56,37 @@ ImageConfig config_of(const BaseImage& image) {
 
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host) {
   return {.command = container_command(request, config),
-          .environment = container_environment(request, config, host).entries(),
+          .environment = {},
           .directories = working_directories(request, config, host),
           .remap = request.remap};
 }
 
-std::vector<runtime::Mount> plan_mounts(const RunRequest& request, const runtime::Host& host) {
-  std::vector<runtime::Mount> mounts = runtime::base_container(host, request.base);
+void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Mount>& more) {
+  mounts.insert(mounts.end(), more.begin(), more.end());
+}
+
+// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
+// asked for now.
+void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>& of_image, const RunRequest& request,
+                 const runtime::Host& host, const runtime::FstabMounts& configured) {
+  spec.mounts = of_image;
+  append(spec.mounts, runtime::base_container(host, request.base));
   if (request.remap == runtime::Remap::root) {
-    mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
+    spec.mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
   }
-  mounts.insert(mounts.end(), request.mounts.begin(), request.mounts.end());
-  return mounts;
+  append(spec.mounts, configured.before_hooks);
+  spec.mounts_after_hooks = configured.after_hooks;
+  append(spec.mounts_after_hooks, request.mounts);
+}
+
+void plan_hooks(Plan& plan, std::vector<std::filesystem::path> hooks, const Configuration& configuration,
+                const RuntimeDirectory& directory, runtime::Environment environment) {
+  if (!hooks.empty()) make_hook_directory(directory);
+  plan.spec.hooks = {.files = std::move(hooks),
+                     .place = directory.hooks,
+                     .variables = hook_variables(plan.spec.host),
+                     .environment = std::move(environment),
+                     .timeout = configuration.hook_timeout};
 }
 
 // Said before anything is started.
@@ -87,8 +114,8 @@ void check_architecture(const BaseImage& image, const ImageConfig& config) {
                   host));
 }
 
-Plan make_plan(const RunSubject& subject, const ImageConfig& config, const RunRequest& request,
-               const runtime::Host& host, const RuntimeDirectory& directory) {
+Plan make_plan(const Configuration& configuration, const RunSubject& subject, const ImageConfig& config,
+               const RunRequest& request, const runtime::Host& host, const RuntimeDirectory& directory) {
   check_architecture(subject.image, config);
   check_sources(request.mounts);
   Plan plan;
@@ -97,13 +124,21 @@ Plan make_plan(const RunSubject& subject, const ImageConfig& config, const RunRe
   plan.spec.access = request.access;
   plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
-  plan.spec.mounts = plan_mounts(request, host);
+  ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
+  plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
+  plan.configured = std::move(drop_ins.environment);
+  plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,
+             container_environment(request, config, host, plan.configured));
   if (subject.container) {
     plan.spec.upper = runtime::DirectoryUpper{subject.container->upper, subject.container->work};
   }
   plan.program = make_program(request, config, host);
   plan.images.emplace_back(subject.image.squashfs);
-  for (const auto& file : runtime::squashfs_files(plan.spec.mounts)) plan.images.emplace_back(file);
+  plan.own_environment = request.environment;
+  plan.instead = request.instead;
+  for (const auto* mounts : {&plan.spec.mounts, &plan.spec.mounts_after_hooks}) {
+    for (const auto& file : runtime::squashfs_files(*mounts)) plan.images.emplace_back(file);
+  }
   return plan;
 }
 
@@ -116,6 +151,7 @@ std::string describe(const RunSubject& subject, const ImageConfig& config, const
                          .remap = request.remap,
                          .home = request.base.home,
                          .image_environment = config.environment,
+                         .configured = plan.configured,
                          .environment = request.environment,
                          .image_directory = config.working_directory,
                          .working_directory = request.working_directory});
@@ -174,9 +210,14 @@ void check_still_there(const StoredContainer& container) {
 RunResult join(const runtime::Message& running, const ImageConfig& config, const RunRequest& request,
                const runtime::Host& host) {
   if (request.before_join) request.before_join();
+  const RunningContainer container = parse_description(running.text);
   RunRequest here = request;
-  here.base.home = parse_description(running.text).home;
-  return {run_inside(running, make_program(here, config, host))};
+  here.base.home = container.home;
+  const runtime::Environment environment = container_environment(here, config, host, container.configured);
+  if (request.instead) return request.instead(environment), RunResult{runtime::Exited{0}};
+  runtime::Program program = make_program(here, config, host);
+  program.environment = environment.entries();
+  return {run_inside(running, program)};
 }
 
 bool must_wait(const RunSubject& subject, const RunRequest& request) {
@@ -185,20 +226,43 @@ bool must_wait(const RunSubject& subject, const RunRequest& request) {
           request.access == runtime::RootfsAccess::read_write);
 }
 
+// Returns the program's environment: the plan's, with what the hooks made of it.
+runtime::Environment build(const Plan& plan, const runtime::ContainerServer& server, const ChangedFiles* changed) {
+  const runtime::BuiltContainer built = runtime::build_container(plan.spec, server);
+  if (changed != nullptr && built.upper) changed->begin(built.upper);
+  if (!built.environment.empty()) {
+    std::vector<runtime::EnvironmentEdit> configured = plan.configured;
+    configured.insert(configured.end(), built.environment.begin(), built.environment.end());
+    server.describe(describe_configured(configured));
+  }
+  server.open_door();
+  runtime::Environment environment = plan.spec.hooks.environment;
+  environment.apply(built.environment);
+  environment.set_entries(plan.own_environment, "--env");  // over the hooks', as over all else
+  return environment;
+}
+
+[[noreturn]] void become(const Plan& plan, const runtime::Environment& environment) {
+  if (plan.instead) {
+    plan.instead(environment);
+    ::_exit(0);
+  }
+  runtime::Program program = plan.program;
+  program.environment = environment.entries();
+  runtime::become(program);
+}
+
 // Exceptions of a forked process rise to main() like any other: it has nothing open that its parent would miss.
 [[noreturn]] void build_and_become(const Plan& plan, const runtime::ContainerServer& server,
                                    const ChangedFiles* changed) {
-  const Fd upper = runtime::build_container(plan.spec, server);
-  if (changed != nullptr && upper) changed->begin(upper);
-  runtime::become(plan.program);
+  become(plan, build(plan, server, changed));
 }
 
 // Process 1 of a pid namespace: builds the container, whose /proc shows that namespace, and reaps what the program
 // leaves behind.
 [[noreturn]] void be_init(const Plan& plan, const runtime::ContainerServer& server, const ChangedFiles& changed) {
-  const Fd upper = runtime::build_container(plan.spec, server);
-  if (upper) changed.begin(upper);
-  const runtime::ProgramEnd end = runtime::supervise([&] { runtime::become(plan.program); });
+  const runtime::Environment environment = build(plan, server, &changed);
+  const runtime::ProgramEnd end = runtime::supervise([&] { become(plan, environment); });
   ::_exit(runtime::shell_exit_code(end));
 }
 
@@ -223,7 +287,7 @@ runtime::ProgramEnd build_and_wait(const Plan& plan, const runtime::ContainerSer
 
 RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                         const runtime::Host& host) {
-  const ImageConfig config = config_of(subject.image);
+  const ImageConfig config = config_of(subject.image, host);
   const RuntimeDirectory directory = open_runtime_directory();
   const ContainerStore containers = open_containers(configuration);
   runtime::ContainerSocket socket;
@@ -231,14 +295,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     auto place = claim(directory, containers, subject.container->record.name);
     if (const auto* running = std::get_if<runtime::Message>(&place)) return join(*running, config, request, host);
     socket = std::move(std::get<runtime::ContainerSocket>(place));
-    check_still_there(*subject.container);
   } else {
     socket = claim_unnamed(directory);
   }
 
   Plan plan;
   try {
-    plan = make_plan(subject, config, request, host, directory);
+    if (subject.container) check_still_there(*subject.container);
+    plan = make_plan(configuration, subject, config, request, host, directory);
     plan_rootfs(plan, configuration, subject, request);
   } catch (...) {
     socket.remove();  // no server will
@@ -263,9 +327,16 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   return {end, is_asked ? changed.count() : 0};
 }
 
-runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request,
-                                         const runtime::Host& host) {
-  return container_environment(request, config_of(subject.image), host);
+void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                         const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
+  const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
+  if (drop_ins.hooks.empty()) {
+    return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
+  }
+  RunRequest started = request;
+  started.instead = print;
+  const RunResult result = run_container(configuration, subject, started, host);
+  if (const int code = runtime::shell_exit_code(result.end); code != 0) throw Error("the container did not start");
 }
 
 }  // namespace mlctr

@@ -35,6 +35,7 @@ struct RunRequest {
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
   std::function<void(const std::string&)> tell{};  ///< takes a line about what is not as usual; may be empty
+  std::function<void(const runtime::Environment&)> instead{};  ///< takes the program's place
   std::function<void()> before_join{};  ///< called where the container runs already, and so is as it is
 };
 
@@ -55,8 +56,9 @@ struct RunResult {
 RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                         const runtime::Host& host);
 
-/// What `--explain-env` prints: every variable the program would get, and who set it.
-runtime::Environment explain_environment(const RunSubject& subject, const RunRequest& request,
-                                         const runtime::Host& host);
+/// For `--explain-env`: calls `print` with every variable the program would get, and who set it. Where there are hooks,
+/// they run: only they know.
+void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                         const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print);
 
 }  // namespace mlctr

@@ -4,8 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <cerrno>
 
+#include "app/enroot_image.hpp"
 #include "app/find_image.hpp"
 #include "app/open_image.hpp"
 #include "app/settings.hpp"
@@ -20,32 +21,10 @@
 namespace mlctr {
 namespace {
 
-constexpr std::uint64_t k_max_environment_bytes = 256u << 10;
-
-// enroot's images have no config; what theirs had of an environment is in /etc/environment, a "NAME=VALUE" a line,
-// quoted or not (pam_env(8)).
-std::string config_of_environment_file(std::string_view lines) {
-  nlohmann::json environment = nlohmann::json::array();
-  while (!lines.empty()) {
-    std::string_view line = lines.substr(0, lines.find('\n'));
-    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
-    const std::size_t equals = line.find('=');
-    if (equals == 0 || equals == line.npos || line.starts_with('#') || line.find('\0') != line.npos) continue;
-    std::string_view value = line.substr(equals + 1);
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
-    environment.push_back(fmt::format("{}={}", line.substr(0, equals), value));
-  }
-  if (environment.empty()) return "";
-  const nlohmann::json config{{"config", {{"Env", environment}}},
-                              {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::json::array()}}}};
-  return config.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
-}
-
 // Of a SIF file nothing more is taken: its environment is shell scripts, and no program of an image runs out here.
 std::string config_in(const squashfs::Reader& image) {
   if (auto config = squashfs::read_small_file(image, "/.mlctr/config.json", k_max_config_bytes)) return *config;
-  const auto lines = squashfs::read_small_file(image, "/etc/environment", k_max_environment_bytes);
-  return lines ? config_of_environment_file(*lines) : "";
+  return enroot_config(image);
 }
 
 BaseImage image_in_file(const std::filesystem::path& path) {
@@ -55,6 +34,15 @@ BaseImage image_in_file(const std::filesystem::path& path) {
           .manifest_digest = {},
           .squashfs = absolute,
           .config_body = config_in(*image.reader)};
+}
+
+std::string config_of(const StoredContainer& container) {
+  try {
+    return read_file(container.config, k_max_config_bytes);
+  } catch (const SysError& error) {
+    if (error.errno_value() != ENOENT || std::filesystem::exists(container.upper)) throw;
+    throw Error(fmt::format("the container {} was removed just now", container.record.name));
+  }
 }
 
 }  // namespace
@@ -84,7 +72,7 @@ BaseImage base_image_of(const Configuration& configuration, const StoredContaine
   BaseImage image{.reference = record.image,
                   .manifest_digest = record.manifest_digest,
                   .squashfs = container.squashfs,
-                  .config_body = read_file(container.config, k_max_config_bytes)};
+                  .config_body = config_of(container)};
   if (std::filesystem::exists(image.squashfs)) return image;
   const auto found = record.manifest_digest.empty() ? std::nullopt : find_image(configuration, record.manifest_digest);
   if (!found) {

@@ -54,7 +54,29 @@ std::string text_at(const nlohmann::json& json, const char* key) {
   return from_latin1_json(json.at(key).get_ref<const std::string&>());
 }
 
+nlohmann::json configured_json(const std::vector<runtime::EnvironmentEdit>& configured) {
+  nlohmann::json edits = nlohmann::json::array();
+  for (const auto& edit : configured) {
+    edits.push_back({{"name", to_latin1_json(edit.name)}, {"origin", to_latin1_json(edit.origin)}});
+    if (edit.value) edits.back()["value"] = to_latin1_json(*edit.value);
+  }
+  return edits;
+}
+
+std::vector<runtime::EnvironmentEdit> configured_at(const nlohmann::json& json, const char* key) {
+  std::vector<runtime::EnvironmentEdit> configured;
+  for (const auto& edit : json.at(key)) {
+    configured.push_back({text_at(edit, "name"), std::nullopt, text_at(edit, "origin")});
+    if (edit.contains("value")) configured.back().value = text_at(edit, "value");
+  }
+  return configured;
+}
+
 }  // namespace
+
+std::string describe_configured(const std::vector<runtime::EnvironmentEdit>& configured) {
+  return nlohmann::json{{"configured", configured_json(configured)}}.dump();
+}
 
 std::string to_description(const RunningContainer& container) {
   return nlohmann::json{{"name", container.name},
@@ -64,6 +86,7 @@ std::string to_description(const RunningContainer& container) {
                         {"remapped", container.remap == runtime::Remap::root},
                         {"home", container.home == runtime::HomeMount::yes},
                         {"image_environment", each(container.image_environment, to_latin1_json)},
+                        {"configured", configured_json(container.configured)},
                         {"environment", each(container.environment, to_latin1_json)},
                         {"image_directory", to_latin1_json(container.image_directory)},
                         {"working_directory", to_latin1_json(container.working_directory)}}
@@ -80,6 +103,7 @@ RunningContainer parse_description(std::string_view description) {
             .remap = json.at("remapped").get<bool>() ? runtime::Remap::root : runtime::Remap::none,
             .home = json.at("home").get<bool>() ? runtime::HomeMount::yes : runtime::HomeMount::no,
             .image_environment = texts_at(json, "image_environment"),
+            .configured = configured_at(json, "configured"),
             .environment = texts_at(json, "environment"),
             .image_directory = text_at(json, "image_directory"),
             .working_directory = text_at(json, "working_directory"),

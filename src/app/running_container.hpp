@@ -11,6 +11,7 @@
 
 #include "app/runtime_directory.hpp"
 #include "runtime/base_container.hpp"
+#include "runtime/environment.hpp"
 #include "runtime/identity.hpp"
 
 namespace mlctr {
@@ -25,7 +26,8 @@ struct RunningContainer {
 
   // What a program that comes later starts with, as the first one did.
   std::vector<std::string> image_environment{};  ///< "NAME=VALUE", the image's
-  std::vector<std::string> environment{};        ///< --env and --env-file of the run
+  std::vector<runtime::EnvironmentEdit> configured{};  ///< what environ.d and hooks made of it
+  std::vector<std::string> environment{};              ///< --env and --env-file of the run
   std::string image_directory{};                 ///< WORKDIR
   std::string working_directory{};               ///< --workdir of the run; may be empty
 
@@ -37,6 +39,9 @@ struct RunningContainer {
 /// A JSON object, without what the server adds. Environments and paths need not be UTF-8: each byte goes as the code
 /// point of its value.
 std::string to_description(const RunningContainer& container);
+
+/// The part of a description that is known only once hooks have run.
+std::string describe_configured(const std::vector<runtime::EnvironmentEdit>& configured);
 
 /// Throws Error where `description` is not one.
 RunningContainer parse_description(std::string_view description);

@@ -58,7 +58,12 @@ Fd lock_sockets(const RuntimeDirectory& directory) {
 RuntimeDirectory open_runtime_directory() {
   const std::filesystem::path root = find_root();
   for (const auto& directory : {root, root / "sockets", root / "scratch"}) make_private(directory);
-  return {.sockets = root / "sockets", .scratch = root / "scratch", .lock = root / "lock"};
+  return {
+      .sockets = root / "sockets", .scratch = root / "scratch", .hooks = root / "hooks", .lock = root / "lock"};
+}
+
+void make_hook_directory(const RuntimeDirectory& directory) {
+  make_private(directory.hooks);
 }
 
 std::string socket_name(const std::filesystem::path& container_root, std::string_view name) {

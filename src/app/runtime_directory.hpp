@@ -3,6 +3,7 @@
 //
 //   <directory>/sockets/<name>    one a running container (runtime/container_socket.hpp)
 //   <directory>/scratch/          empty; covered by each container's own tmpfs in its own view
+//   <directory>/hooks/            empty; covered while hooks run, in their view alone; made when there are any
 //   <directory>/lock              held while a socket is made
 #pragma once
 
@@ -16,11 +17,14 @@
 namespace mlctr {
 
 struct RuntimeDirectory {
-  std::filesystem::path sockets, scratch, lock;
+  std::filesystem::path sockets, scratch, hooks, lock;
 };
 
 /// Makes it where it is missing. Throws Error where it is another user's, or others may write to it.
 RuntimeDirectory open_runtime_directory();
+
+/// `directory.hooks`, where it is missing.
+void make_hook_directory(const RuntimeDirectory& directory);
 
 /// A named container's socket: containers of one name in different stores are different ones.
 std::string socket_name(const std::filesystem::path& container_root, std::string_view name);

@@ -187,6 +187,7 @@ std::span<const Setting<Configuration>> settings() {
       integer("pull.max_layer_entries", &C::max_layer_entries, 1, k_many, "the most files taken in a layer"),
       duration("pull.stall_timeout", &C::stall_timeout, "a download without a byte for so long is broken and retried"),
       choice("run.rootfs", &C::rootfs, k_rootfs_choices, "how a root comes to be; auto: the first that works here"),
+      duration("run.hook_timeout", &C::hook_timeout, "a hook that takes longer is stopped, and the start refused"),
       size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;

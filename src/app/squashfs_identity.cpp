@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "app/enroot_image.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/hash.hpp"
@@ -29,12 +30,14 @@ Digest hash_file(int fd, const std::string& name, ProgressItem& progress, const 
   return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
 }
 
-std::string empty_image_config(const Platform& platform) {
-  const nlohmann::ordered_json config = {
-      {"architecture", platform.architecture},
-      {"os", platform.os},
-      {"config", nlohmann::ordered_json::object()},
-      {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::ordered_json::array()}}}};
+// Of an image that mlctr did not make: what enroot left in it, or nothing.
+std::string foreign_image_config(const squashfs::Reader& image, const Platform& platform) {
+  nlohmann::ordered_json config = {{"architecture", platform.architecture},
+                                   {"os", platform.os},
+                                   {"config", nlohmann::ordered_json::object()},
+                                   {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::ordered_json::array()}}}};
+  const std::string enroots = enroot_config(image);
+  if (!enroots.empty()) config["config"] = nlohmann::ordered_json::parse(enroots).at("config");
   return config.dump();
 }
 
@@ -48,7 +51,7 @@ SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, co
     return squashfs::read_small_file(reader, path, max_bytes).value_or("");
   };
   std::string config_body = own("/.mlctr/config.json", k_max_config_bytes);
-  if (config_body.empty()) config_body = empty_image_config(platform);
+  if (config_body.empty()) config_body = foreign_image_config(reader, platform);
   std::string manifest_body = own("/.mlctr/manifest.json", k_max_manifest_bytes);
   if (manifest_body.empty()) {
     manifest_body = write_manifest({.media_type = "application/vnd.oci.image.manifest.v1+json",

@@ -17,6 +17,15 @@ bool is_below(const std::filesystem::path& path, const std::filesystem::path& di
   return std::mismatch(base.begin(), base_end, inner.begin(), inner.end()).first == base_end;
 }
 
+bool leads_out(const std::filesystem::path& path) {
+  int depth = 0;
+  for (const auto& part : path.relative_path()) {
+    if (!part.empty() && part != ".") depth += part == ".." ? -1 : 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
 std::filesystem::path absolute_path(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::path absolute = std::filesystem::absolute(path, error);

@@ -44,13 +44,12 @@ RunSubject make_subject(const Configuration& configuration, const RunTarget& tar
   return {.image = base_image_of(configuration, container), .container = container};
 }
 
-int print_environment(const runtime::Environment& environment) {
+void print_environment(const runtime::Environment& environment) {
   std::string text;
   for (const auto& [name, variable] : environment.variables()) {
     text += fmt::format("{}={}    # {}\n", printable(name), printable(variable.value, 4096), variable.origin);
   }
   print(text);
-  return 0;
 }
 
 void tell_of_lost_changes(std::size_t files) {
@@ -91,7 +90,9 @@ int run(const Options& options) {
       make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
   request.tell = [](const std::string& line) { say(line); };
   request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
-  if (options.explain == Explain::environment) return print_environment(explain_environment(subject, request, host));
+  if (options.explain == Explain::environment) {
+    return explain_environment(configuration, subject, request, host, print_environment), 0;
+  }
   const RunResult result = run_container(configuration, subject, request, host);
   tell_of_lost_changes(result.lost_changes);
   return end_as(result.end);
@@ -126,6 +127,7 @@ void add_run(CLI::App& program, Action& chosen) {
       "  mlctr run --remap-root --name py38 python:3.8 pip install numpy\n"
       "  mlctr run py38 python train.py\n"
       "Your home, /tmp and the current directory are there; everything else is the image's.\n"
+      "hooks.d, mounts.d and environ.d of /etc/mlctr and ~/.config/mlctr add to every container.\n"
       "Exit code: the program's; 125 mlctr failed, 126 not executable, 127 not found.\n");
   command->final_callback([options, command, &chosen] {
     options->words = command->remaining();

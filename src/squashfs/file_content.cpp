@@ -36,4 +36,9 @@ std::optional<std::string> read_small_file(const Reader& image, std::string_view
   return content;
 }
 
+bool has_file(const Reader& image, std::string_view path) {
+  const std::optional<StoredInode> inode = find_inode(image, path);
+  return inode && !std::holds_alternative<Symlink>(inode->kind);
+}
+
 }  // namespace mlctr::squashfs

@@ -41,6 +41,32 @@ std::uint64_t stored_bytes(const FileContent& file) {
   return bytes;
 }
 
+// Parents are implied: what the image has in their place counts.
+void add_to(Tree& tree, std::string_view path, Inode inode) {
+  InodeIndex directory = k_root;
+  for (;;) {
+    path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+    const std::string name(path.substr(0, path.find('/')));
+    path.remove_prefix(name.size());
+    if (name.empty()) return;
+    auto& children = tree.directory(directory).children;
+    if (path.find_first_not_of('/') == path.npos) {
+      const InodeIndex added = tree.add(std::move(inode));
+      tree.directory(directory).children.insert_or_assign(name, added);
+      return;
+    }
+    const auto known = children.find(name);
+    if (known != children.end()) {
+      if (!std::holds_alternative<Directory>(tree.inodes[known->second].kind)) return;  // below a file of ours
+      directory = known->second;
+      continue;
+    }
+    const InodeIndex made = tree.add({.kind = Directory{.origin = DirectoryOrigin::implied}});
+    tree.directory(directory).children.emplace(name, made);
+    directory = made;
+  }
+}
+
 class Merge {
  public:
   explicit Merge(BlockFormat format = {}) : format_(std::move(format)) {}
@@ -62,6 +88,14 @@ class Merge {
 
   void add(const std::vector<AddedFile>& added) {
     for (const AddedFile& file : added) merged_.put(file.path, {.kind = store(file.content), .permissions = 0644});
+  }
+
+  void lay(const std::vector<AddedFile>& files, const std::vector<std::string>& directories) {
+    Tree tree;
+    tree.directory(k_root).origin = DirectoryOrigin::implied;
+    for (const AddedFile& file : files) add_to(tree, file.path, {.kind = store(file.content), .permissions = 0644});
+    for (const std::string& path : directories) add_to(tree, path, {.kind = Directory{}});
+    merged_.lay(std::move(tree));
   }
 
   void write(int output, std::stop_token stop, ProgressItem* progress) {
@@ -183,6 +217,18 @@ void merge_layers(const std::vector<std::filesystem::path>& layers, const std::v
     merge.apply(path, std::move(file), 0, read_tree(reader));
   }
   merge.add(added);
+  merge.write(output, stop, progress);
+}
+
+void merge_files(const std::filesystem::path& base, const std::vector<AddedFile>& files,
+                 const std::vector<std::string>& directories, int output, std::stop_token stop,
+                 ProgressItem* progress) {
+  Fd file = open_file(base, O_RDONLY);
+  const std::uint64_t offset = find_image_offset(file.get(), base);
+  const Reader reader(file.get(), base, offset);
+  Merge merge(block_format(reader));
+  merge.apply(base, std::move(file), offset, read_tree(reader));
+  merge.lay(files, directories);
   merge.write(output, stop, progress);
 }
 

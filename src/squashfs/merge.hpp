@@ -25,6 +25,11 @@ struct AddedFile {
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
                   std::stop_token stop, ProgressItem* progress);
 
+/// Writes the image `base` with `files` and `directories` ("/work") in it besides: what is there at a file's path gives
+/// way, while a directory on the way to it stays as it is, and a symlink there is followed. All of them are root's.
+void merge_files(const std::filesystem::path& base, const std::vector<AddedFile>& files,
+                 const std::vector<std::string>& directories, int output, std::stop_token stop, ProgressItem* progress);
+
 struct PackOptions {
   unsigned threads = 1;
   int compression_level = 1;  ///< zstd's, where the image has zstd

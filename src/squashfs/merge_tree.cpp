@@ -266,6 +266,12 @@ void MergedTree::apply(Tree layer) {
   ++layers_;
 }
 
+void MergedTree::lay(Tree tree) {
+  const std::uint32_t layers = std::exchange(layers_, k_no_layer);
+  LayerApplication(*this, std::move(tree)).run();
+  layers_ = layers;
+}
+
 void MergedTree::put(std::string_view path, Inode inode) {
   std::vector<std::string> rest = reversed_components(path);
   InodeIndex directory = k_root;

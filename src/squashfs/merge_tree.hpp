@@ -22,6 +22,9 @@ class MergedTree {
   /// Throws Error where a link's target is nowhere to be found.
   void apply(Tree layer);
 
+  /// As apply(), but the data belongs to no layer.
+  void lay(Tree tree);
+
   /// The inode gets `path` ("/.mlctr/config.json"), in directories made for it alone: what layers have in the place of
   /// one goes, symlinks included. Its data belongs to no layer.
   void put(std::string_view path, Inode inode);

@@ -140,3 +140,27 @@ TEST_CASE("what is no layer file of ours is refused by name") {
   merger.layers = {merger.directory.write("cut.sqsh", read_file(foreign).substr(0, 200))};
   CHECK(contains(thrown_by([&] { merger.merge(); }).message, "cut.sqsh is not a whole squashfs image: "));
 }
+
+TEST_CASE("files laid into an image leave its directories as they are, and follow its links") {
+  Merger merger;
+  auto base = merger.layer("base.sqsh");
+  base.add_file("real/kept", bytes_of(300'000, 'k'));
+  add_at(base.tree, "etc", {.kind = Symlink{"/real"}});
+  add_at(base.tree, "real/rc", {.kind = Symlink{"/../../outside"}});
+  base.tree.inodes[find_in(base.tree, "real")].permissions = 0711;
+  base.finish();
+  const auto image = merger.directory / "laid.sqsh";
+  {
+    const Fd output = open_file(image, O_RDWR | O_CREAT | O_TRUNC);
+    merge_files(merger.layers[0], {{"/etc/rc", "script"}, {"/etc/long", bytes_of(400'000, 'l')}, {"/new/file", ""}},
+                {"/work/here"}, output.get(), {}, nullptr);
+  }
+  CHECK(content(image, "/real/rc") == "script");
+  CHECK(content(image, "/real/long") == bytes_of(400'000, 'l'));
+  CHECK(content(image, "/real/kept") == bytes_of(300'000, 'k'));
+  CHECK(content(image, "/new/file").empty());
+  const Tree tree = tree_of(image);
+  CHECK(tree.inodes[find_in(tree, "real")].permissions == 0711);
+  CHECK(std::holds_alternative<Symlink>(tree.inodes[find_in(tree, "etc")].kind));
+  CHECK(std::holds_alternative<Directory>(tree.inodes[find_in(tree, "work/here")].kind));
+}

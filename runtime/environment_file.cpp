@@ -1,0 +1,84 @@
+#include "runtime/environment_file.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/ascii.hpp"
+
+namespace mlctr::runtime {
+namespace {
+
+constexpr std::string_view k_blanks = " \t\r\v\f";
+
+bool is_name_character(char c) {
+  return is_alphanumeric(c) || c == '_';
+}
+
+bool is_quote(char c) {
+  return c == '"' || c == '\'';
+}
+
+bool is_reserved(std::string_view name) {
+  return name.starts_with("ENROOT_") || name.starts_with("MLCTR_");
+}
+
+// The two need not be of one kind: that is how enroot reads them.
+std::string_view without_quotes(std::string_view value) {
+  const std::size_t end = value.find_last_not_of(k_blanks) + 1;
+  if (end < 2 || !is_quote(value.front()) || !is_quote(value[end - 1])) return value;
+  return value.substr(1, end - 2);
+}
+
+std::optional<std::string> parse_line(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(k_blanks), line.size()));
+  const std::size_t equals = line.find('=');
+  if (equals == line.npos || line.find('\0') != line.npos) return std::nullopt;
+  const std::string_view name = line.substr(0, equals);
+  if (!is_environment_name(name) || is_reserved(name)) return std::nullopt;
+  std::string entry(line.substr(0, equals + 1));
+  return entry.append(without_quotes(line.substr(equals + 1)));
+}
+
+}  // namespace
+
+VariableLookup lookup_in(const std::vector<std::string>& entries) {
+  return [&entries](std::string_view name) -> std::string {
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      if (entry->starts_with(name) && entry->size() > name.size() && (*entry)[name.size()] == '=') {
+        return entry->substr(name.size() + 1);
+      }
+    }
+    return "";
+  };
+}
+
+std::string expand_variables(std::string_view text, const VariableLookup& value_of) {
+  std::string expanded;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t dollar = std::min(text.find("${", at), text.size());
+    expanded.append(text.substr(at, dollar - at));
+    if (dollar == text.size()) break;
+    const std::size_t brace = text.find('}', dollar);
+    const std::string_view name = brace == text.npos ? "" : text.substr(dollar + 2, brace - dollar - 2);
+    const bool is_reference = is_environment_name(name);
+    expanded.append(is_reference ? value_of(name) : "${");
+    at = is_reference ? brace + 1 : dollar + 2;
+  }
+  return expanded;
+}
+
+std::vector<std::string> parse_environment_file(std::string_view text) {
+  std::vector<std::string> entries;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    if (auto entry = parse_line(line)) entries.push_back(std::move(*entry));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  }
+  return entries;
+}
+
+bool is_environment_name(std::string_view name) {
+  return !name.empty() && !is_digit(name[0]) && std::ranges::all_of(name, is_name_character);
+}
+
+}  // namespace mlctr::runtime

@@ -1,0 +1,18 @@
+// One program of the site's or the user's, run on the host while a container is being made (runtime/hook_scripts.hpp).
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace mlctr::runtime {
+
+/// Runs `file` in a process group of its own, with all capabilities of the calling process and nothing in its
+/// environment but `environment` ("NAME=VALUE"), in /, its standard input and output empty, and waits for it. What is
+/// left of the group then is killed. A signal that would end this process does so, once the hook is gone. Throws Error
+/// where it can't be started, fails or takes longer than `timeout`.
+void run_hook(const std::filesystem::path& file, const std::vector<std::string>& environment,
+              std::chrono::seconds timeout);
+
+}  // namespace mlctr::runtime

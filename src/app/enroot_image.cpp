@@ -1,0 +1,128 @@
+#include "app/enroot_image.hpp"
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/path.hpp"
+#include "base/printable.hpp"
+#include "runtime/environment.hpp"
+#include "runtime/environment_file.hpp"
+#include "runtime/fstab.hpp"
+#include "squashfs/file_content.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::uint64_t k_max_environment_bytes = 256u << 10;
+constexpr std::uint64_t k_max_fstab_bytes = 64u << 10;
+constexpr std::uint64_t k_max_script_bytes = 1u << 20;
+constexpr std::size_t k_max_mounts = 256;
+// A label of an OCI image could say the same, and would get no more by it.
+constexpr const char* k_fstab_label = "mlctr.enroot.fstab";
+
+// enroot quotes an argument with a control character as only bash reads it; else any shell will do.
+std::string shell_for(const squashfs::Reader& image, std::string_view script) {
+  if (script.find("$'") == script.npos) return "/bin/sh";
+  for (const char* bash : {"/bin/bash", "/usr/bin/bash"}) {
+    if (squashfs::has_file(image, bash)) return bash;
+  }
+  return "/bin/sh";
+}
+
+// The base container has these in their places.
+bool is_of_base_container(const runtime::Mount& mount) {
+  return std::ranges::any_of(std::array{"/proc", "/sys", "/dev", "/run", "/var/run", "/tmp"},
+                             [&](const char* directory) { return is_below(mount.target, directory); });
+}
+
+bool shows_only_the_image(const runtime::Mount& mount) {
+  if (const auto* kernel = std::get_if<runtime::KernelMount>(&mount.source)) return kernel->filesystem == "tmpfs";
+  return std::holds_alternative<runtime::ContainerTree>(mount.source);
+}
+
+class ImageMounts {
+ public:
+  explicit ImageMounts(const std::filesystem::path& rootfs)
+      : place_{.file = "/etc/fstab of the image", .rootfs = rootfs, .directory = "/"} {}
+
+  void read(std::string_view text) try {
+    const std::vector<std::string> variables{fmt::format("ENROOT_ROOTFS={}", place_.rootfs.string())};
+    for (const auto& line : runtime::parse_fstab(text, runtime::lookup_in(variables))) {
+      if (line.pass == -1 || line.pass == 0) take(line);
+    }
+  } catch (const Error& error) {
+    left_out_.push_back(error.message());
+  }
+
+  std::vector<runtime::Mount> mounts() && { return std::move(mounts_); }
+  const std::vector<std::string>& left_out() const noexcept { return left_out_; }
+
+ private:
+  void take(const runtime::FstabLine& line) try {
+    runtime::Mount mount = runtime::plan_fstab_line(line, place_);
+    if (!shows_only_the_image(mount) || mounts_.size() == k_max_mounts) {
+      if (!is_of_base_container(mount)) left_out_.push_back(fmt::format("{} on {}", line.source, line.target));
+      return;
+    }
+    mount.attributes |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    mount.if_no_target = runtime::IfNoTarget::make;
+    mounts_.push_back(std::move(mount));
+  } catch (const Error& error) {
+    left_out_.push_back(error.message());
+  }
+
+  runtime::FstabPlace place_;
+  std::vector<runtime::Mount> mounts_;
+  std::vector<std::string> left_out_;
+};
+
+}  // namespace
+
+std::string enroot_config(const squashfs::Reader& image) {
+  const auto script = squashfs::read_small_file(image, "/etc/rc", k_max_script_bytes);
+  const auto environment = squashfs::read_small_file(image, "/etc/environment", k_max_environment_bytes);
+  if (!script && !environment) return "";
+  nlohmann::json config{{"Env", nlohmann::json::array()}};
+  for (std::string& entry : runtime::parse_environment_file(environment.value_or(""))) {
+    config["Env"].push_back(std::move(entry));
+  }
+  std::string fstab;
+  if (script) {
+    config["Entrypoint"] = {shell_for(image, *script), "/etc/rc"};
+    fstab = squashfs::read_small_file(image, "/etc/fstab", k_max_fstab_bytes).value_or("");
+  }
+  config["Labels"] = {{k_fstab_label, fstab}};
+  const nlohmann::json whole{{"config", config},
+                             {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::json::array()}}}};
+  return whole.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
+}
+
+ImageConfig with_host_variables(ImageConfig config, const runtime::Host& host) {
+  if (!config.labels.contains(k_fstab_label)) return config;
+  const runtime::VariableLookup value_of = [find = runtime::lookup_in(host.environment)](std::string_view name) {
+    return runtime::why_withheld(name) ? std::string() : find(name);
+  };
+  for (std::string& entry : config.environment) entry = runtime::expand_variables(entry, value_of);
+  return config;
+}
+
+std::vector<runtime::Mount> enroot_mounts(const ImageConfig& config, const std::filesystem::path& rootfs,
+                                          const std::function<void(const std::string&)>& tell) {
+  const auto fstab = config.labels.find(k_fstab_label);
+  if (fstab == config.labels.end()) return {};
+  ImageMounts mounts(rootfs);
+  mounts.read(fstab->second);
+  if (!mounts.left_out().empty() && tell) {
+    tell(fmt::format("/etc/fstab of the image: {} mount{} left out, as no image brings the host's files ({}…): --mount",
+                     mounts.left_out().size(), mounts.left_out().size() == 1 ? "" : "s",
+                     printable(mounts.left_out()[0])));
+  }
+  return std::move(mounts).mounts();
+}
+
+}  // namespace mlctr
