@@ -21,12 +21,14 @@ struct Attribute {
   std::string_view name;
   std::uint64_t attributes;
 };
-constexpr std::array<Attribute, 8> k_attributes{{{"ro", MOUNT_ATTR_RDONLY},
+// How a host's mount keeps access times is locked in a user namespace (mount_namespaces(7)).
+constexpr std::array<Attribute, 9> k_attributes{{{"ro", MOUNT_ATTR_RDONLY},
                                                  {"rw", 0},
                                                  {"nosuid", MOUNT_ATTR_NOSUID},
                                                  {"nodev", MOUNT_ATTR_NODEV},
                                                  {"noexec", MOUNT_ATTR_NOEXEC},
-                                                 {"noatime", MOUNT_ATTR_NOATIME},
+                                                 {"noatime", 0},
+                                                 {"relatime", 0},
                                                  {"bind", 0},
                                                  {"rbind", 0}}};
 

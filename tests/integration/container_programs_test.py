@@ -149,7 +149,7 @@ class Mounts(NamedContainerTestCase):
         data.mkdir()
         data.chmod(0o777)
         self.write(data / "file", "content\n", mode=0o644)
-        mounts = ("da ta:/mnt/rel", f"{data}:/mnt/ro:ro", f"{data / 'file'}:/etc/motd", "/dev/zero:/mnt/zero", "tmpfs:/scratch", f"{data}:/with space/and\\:colon")
+        mounts = ("da ta:/mnt/rel", f"{data}:/mnt/ro:ro+nosuid+nodev+noexec+noatime", f"{data / 'file'}:/etc/motd", "/dev/zero:/mnt/zero", "tmpfs:/scratch", f"{data}:/with space/and\\:colon")
         script = (
             "cat /mnt/rel/file /etc/motd '/with space/and:colon/file'; echo x > /mnt/rel/new; echo x > /mnt/ro/no;"
             "head -c 2 /mnt/zero | od -An -tx1; touch /scratch/f && ls /scratch; stat -f -c %T /scratch"
