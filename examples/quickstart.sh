@@ -30,6 +30,14 @@ else
   [ -w /dev/fuse ] || sudo chmod 666 /dev/fuse
 fi
 install build/release/src/cli/mlctr "$work/mlctr"
+# Ubuntu lets only programs with a profile of AppArmor's make user namespaces (mlctr doctor).
+if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
+  profile=/etc/apparmor.d/mlctr-quickstart as_root=(sudo)
+  [ "$(id -u)" != 0 ] || as_root=()
+  printf 'abi <abi/4.0>,\ninclude <tunables/global>\nprofile mlctr-quickstart "%s" flags=(unconfined) {\n  userns,\n}\n' "$work/mlctr" |
+    "${as_root[@]}" tee "$profile" >/dev/null
+  "${as_root[@]}" apparmor_parser -r "$profile"
+fi
 real_home=$HOME
 export MLCTR_STORE=$work/store MLCTR_RUNTIME_DIR=$work/run HOME=$work PATH=$work:$PATH
 cd "$work"
