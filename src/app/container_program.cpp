@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/path.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -64,10 +66,10 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
 }
 
 bool shows_current_directory(const RunRequest& request, const runtime::Host& host) {
-  const std::string here = host.current_directory.string() + "/";
   return runtime::sees_current_directory(host, request.base) ||
          std::ranges::any_of(request.mounts, [&](const runtime::Mount& mount) {
-           return here.starts_with(mount.target + "/") && !std::holds_alternative<runtime::Unmount>(mount.source);
+           return is_below(host.current_directory, mount.target) &&
+                  !std::holds_alternative<runtime::Unmount>(mount.source);
          });
 }
 

@@ -132,6 +132,11 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
   } else {
     const auto source = std::filesystem::path(directory / fields[0]).lexically_normal();
     const bool as_file = std::ranges::find(options, "file") != options.end();
+    std::error_code error;
+    if (!as_file && source.extension() == ".sqsh" && std::filesystem::is_regular_file(source, error) &&
+        !has_squashfs(source)) {
+      refuse(text, "it is no squashfs file, whatever its name says (the option \"file\" shows it as it is)");
+    }
     if (!as_file && has_squashfs(source)) {
       mount.source = runtime::SquashfsMount{source};
     } else {

@@ -28,6 +28,13 @@ struct Options {
   Explain explain = Explain::nothing;
 };
 
+// What was installed into a container is not for one more run to throw away.
+void check_may_remove(const Options& options, const std::string& name) {
+  if (options.run->request.lifetime != Lifetime::remove) return;
+  throw UsageError(fmt::format("--rm: the container {} was there before, with what was changed in it", printable(name)),
+                   fmt::format("`mlctr rm {}` removes it; --rm is for one that --name makes", printable(name)));
+}
+
 RunSubject make_subject(const Configuration& configuration, const RunTarget& target, const Options& options) {
   if (const auto* container = std::get_if<StoredContainer>(&target)) {
     if (!options.name.empty() && options.name != container->record.name) {
@@ -36,10 +43,12 @@ RunSubject make_subject(const Configuration& configuration, const RunTarget& tar
           fmt::format("`mlctr run --name {} {}` makes another of its image", printable(options.name),
                       printable(container->record.image)));
     }
+    check_may_remove(options, container->record.name);
     return {.image = base_image_of(configuration, *container), .container = *container};
   }
   const auto& image = std::get<BaseImage>(target);
   if (options.name.empty()) return {.image = image, .container = std::nullopt};
+  if (open_containers(configuration).find(options.name)) check_may_remove(options, options.name);
   const StoredContainer container = find_or_create_container(configuration, image, options.name);
   return {.image = base_image_of(configuration, container), .container = container};
 }

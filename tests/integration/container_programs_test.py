@@ -174,6 +174,17 @@ class Mounts(NamedContainerTestCase):
         out = self.mlctr("run", "--mount", f"{file}:/data", self.image, "touch", "/data/new", status=1)[1]
         self.assertIn("Read-only file system", out)
 
+    def test_a_file_that_only_has_such_a_name(self):
+        self.write("text.sqsh", "no squashfs\n", mode=0o644)
+        self.fails("run", "--mount", "text.sqsh:/data", self.image, "true", says=["--mount text.sqsh:/data: it is no squashfs file"])
+        self.assertEqual(self.sh("run", "--mount", "text.sqsh:/data:file", self.image, "cat", "/data"), "no squashfs")
+
+    def test_the_current_directory_brought_along(self):
+        for mount in (".", "/usr/share"):
+            command = ["sh", "-c", 'cd /usr/share/doc && exec "$@"', "sh", *self._command(["run", "--mount", mount, self.image, "pwd"])]
+            ended = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual((ended.stdout, ended.stderr), ("/usr/share/doc\n", ""))
+
     def test_read_only(self):
         options = ("--read-only", "--mount", "/usr:/mnt/made", "--mount", "tmpfs:/scratch")
         for name in ((), ("--name", "c")):

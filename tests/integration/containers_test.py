@@ -39,6 +39,12 @@ class Lifecycle(NamedContainerTestCase):
         self.assertEqual(self.mlctr("run", "--rm", "--name", "short", self.image, "sh", "-c", "exit 7", status=7), ("", ""))
         self.assertEqual(self.store_files("containers"), [])
 
+    def test_rm_flag_spares_what_was_there(self):
+        self.create()
+        for arguments in (("--rm", "c"), ("--rm", "--name", "c", self.image)):
+            self.fails("run", *arguments, "true", says=["the container c was there before", "mlctr rm c"])
+        self.assertEqual([c["name"] for c in self.json("ps", "--all")], ["c"])
+
     def test_rm_flag_spares_who_joined(self):
         first = self.start("run", "--rm", "--name", "c", self.image, "sh", "-c", "echo ready; read go", stdin=subprocess.PIPE)
         self.addCleanup(self.end, first)
