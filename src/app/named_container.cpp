@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <vector>
 
 #include "base/error.hpp"
@@ -16,6 +18,7 @@ namespace mlctr {
 namespace {
 
 constexpr std::uint64_t k_max_mountinfo_bytes = 16u << 20;
+constexpr std::chrono::seconds k_patience_with_killed{5};
 
 // The overlay's own line tells which container a mount namespace is (proc(5), /proc/PID/mountinfo).
 bool is_on(pid_t pid, const std::string& upper) {
@@ -28,19 +31,34 @@ bool is_on(pid_t pid, const std::string& upper) {
   }
 }
 
+std::string upper_option(const std::filesystem::path& upper) {
+  return fmt::format("upperdir={},", upper.string());
+}
+
 std::vector<pid_t> processes_on(const std::filesystem::path& upper) {
-  const std::string option = fmt::format("upperdir={},", upper.string());
+  const std::string option = upper_option(upper);
   std::vector<pid_t> found = runtime::all_pids();
   std::erase_if(found, [&](pid_t pid) { return !is_on(pid, option); });
   return found;
 }
 
+std::filesystem::path upper_of(const ContainerStore& containers, const std::string& name) {
+  return containers.root() / name / "upper";
+}
+
+bool was_server_killed(const RuntimeDirectory& directory, const std::string& socket) {
+  std::error_code error;
+  return !runtime::ask_container(directory.sockets, socket, runtime::k_describe) &&
+         std::filesystem::exists(directory.sockets / socket, error);
+}
+
 void check_no_strays(const ContainerStore& containers, const std::string& name) {
-  const std::vector<pid_t> strays = processes_on(containers.root() / name / "upper");
+  const std::vector<pid_t> strays = processes_on(upper_of(containers, name));
   if (strays.empty()) return;
   throw Error(fmt::format("the server of the container {} was killed, but programs still run in it (process {})", name,
                           fmt::join(strays, ", ")),
-              fmt::format("they can't go on without it: kill -9 {}", fmt::join(strays, " ")));
+              fmt::format("they can't go on without it: kill -9 {}; `mlctr rm --force {}` ends them too",
+                          fmt::join(strays, " "), name));
 }
 
 }  // namespace
@@ -52,6 +70,17 @@ std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& dire
   std::error_code error;
   if (!answer && std::filesystem::exists(directory.sockets / socket, error)) check_no_strays(containers, name);
   return answer;
+}
+
+void end_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name) {
+  if (!was_server_killed(directory, socket_name(containers.root(), name))) return;
+  const std::filesystem::path upper = upper_of(containers, name);
+  for (const pid_t pid : processes_on(upper)) {
+    const Fd process = runtime::open_process(pid);
+    if (!process || !is_on(pid, upper_option(upper))) continue;  // its number is another's by now
+    runtime::send_signal(process, SIGKILL);
+    runtime::wait_for_end(process, k_patience_with_killed);
+  }
 }
 
 }  // namespace mlctr

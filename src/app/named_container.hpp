@@ -17,4 +17,7 @@ namespace mlctr {
 std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
                                                     const std::string& name, std::string_view request);
 
+/// Kills what goes on in a container without its server, and waits for its end. Nothing where the server lives.
+void end_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name);
+
 }  // namespace mlctr

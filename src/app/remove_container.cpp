@@ -94,6 +94,7 @@ void remove_container(const Configuration& configuration, std::string_view name,
   if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
   const RuntimeDirectory directory = open_runtime_directory();
   const std::string socket = socket_name(containers.root(), name);
+  if (in_use == InUse::end_processes) end_strays(directory, containers, std::string(name));
   ask_named_container(directory, containers, std::string(name),
                       runtime::k_describe);  // throws for what a dead server left
   std::optional<std::filesystem::path> aside;

@@ -63,7 +63,12 @@ BaseImage find_or_pull_image(const Configuration& configuration, const std::stri
   auto found = find_base_image(configuration, text);
   if (found && !may_be_newer(*found, choice)) return std::move(*found);
   if (!found && choice.policy == "never") refuse_missing(text);
-  pull(configuration, text, choice);
+  try {
+    pull(configuration, text, choice);
+  } catch (Error& error) {
+    if (!found) error.add_context(fmt::format("no container, image or file {} is here", printable(text)));
+    throw;
+  }
   if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
   refuse_vanished(text);
 }
