@@ -49,6 +49,15 @@ void change_root(const Fd& scratch, const Rootfs& rootfs) {
   if (::fchdir(rootfs.fd()) != 0 || ::chroot(".") != 0) throw SysError("cannot enter the container's root");
 }
 
+// What an image shows of itself in a second place can change as little there.
+std::vector<Mount> as_accessible(std::vector<Mount> mounts, RootfsAccess access) {
+  for (Mount& mount : mounts) {
+    const bool is_of_the_image = std::holds_alternative<ContainerTree>(mount.source);
+    if (is_of_the_image && access == RootfsAccess::read_only) mount.attributes |= MOUNT_ATTR_RDONLY;
+  }
+  return mounts;
+}
+
 }  // namespace
 
 BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer& server) {
@@ -58,10 +67,11 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
 
   ImageTrees images(spec, server);
   RootfsBase base = open_base(spec, images);
-  const auto mounts = open_mounts(spec.mounts, [&](std::size_t number) { return images.open(number); });
+  const auto mounts =
+      open_mounts(as_accessible(spec.mounts, spec.access), [&](std::size_t number) { return images.open(number); });
   const std::size_t opened = squashfs_files(spec.mounts).size();
-  const auto later_mounts =
-      open_mounts(spec.mounts_after_hooks, [&](std::size_t number) { return images.open(opened + number); });
+  const auto later_mounts = open_mounts(as_accessible(spec.mounts_after_hooks, spec.access),
+                                        [&](std::size_t number) { return images.open(opened + number); });
   const Fd scratch = make_scratch(spec.scratch);
   BuiltRootfs built = make_rootfs(spec, std::move(base), images, scratch);
   if (images.must_hold()) server.hold(scratch, images.in_use());

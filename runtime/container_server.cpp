@@ -51,7 +51,7 @@ void close_inherited_descriptors() {
 void leave_terminal() {
   ::setsid();
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, k_server_name.data());
+  ::prctl(PR_SET_NAME, "mlctr-server");
   if (::chdir("/") != 0) throw SysError("cannot change to /");
 }
 
@@ -217,6 +217,7 @@ class Server {
   try {
     leave_terminal();
     close_inherited_descriptors();
+    setup.socket.serve_from_here();
     Server(std::move(setup), std::move(control), std::move(maker)).run();
   } catch (const std::exception&) {
     // No terminal is left; the container's maker sees its end of the socket closed.

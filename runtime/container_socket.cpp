@@ -16,6 +16,8 @@
 namespace mlctr::runtime {
 namespace {
 
+constexpr int k_backlog = 64;
+
 // A socket's address holds 107 bytes of path, a directory's may be longer: through its descriptor it is short.
 sockaddr_un address_of(const Fd& directory, const std::string& name) {
   const std::string path = fmt::format("/proc/self/fd/{}/{}", directory.get(), name);
@@ -43,6 +45,13 @@ std::optional<Fd> connect(const Fd& directory, const std::string& name) {
   throw SysError(fmt::format("cannot reach the container {}", name));
 }
 
+// Of the process that called listen(2) last (unix(7), SO_PEERCRED).
+pid_t server_of(const Fd& socket) {
+  ucred server{};
+  socklen_t size = sizeof server;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &server, &size) == 0 ? server.pid : 0;
+}
+
 // To whom wants to join it a container answers once it is whole, which may take as long as an image takes to unpack; a
 // stopped server never does.
 std::optional<Message> wait_for_answer(const Fd& socket) {
@@ -50,7 +59,7 @@ std::optional<Message> wait_for_answer(const Fd& socket) {
     try {
       return receive_message(socket);
     } catch (const SysError& error) {
-      if (error.errno_value() != EAGAIN || is_any_stopped(k_server_name)) throw;
+      if (error.errno_value() != EAGAIN || is_stopped(server_of(socket))) throw;
     }
   }
 }
@@ -69,9 +78,13 @@ ContainerSocket::ContainerSocket(const std::filesystem::path& directory, std::st
     ::unlinkat(directory_.get(), name_.c_str(), 0);  // a killed server's
     is_bound = bind_to(listener_, address);
   }
-  if (!is_bound || ::listen(listener_.get(), 64) != 0) {
+  if (!is_bound || ::listen(listener_.get(), k_backlog) != 0) {
     throw SysError(fmt::format("cannot listen in {}", directory.string()));
   }
+}
+
+void ContainerSocket::serve_from_here() const {
+  if (listener_ && ::listen(listener_.get(), k_backlog) != 0) throw SysError("cannot listen for who joins");
 }
 
 void ContainerSocket::remove() noexcept {

@@ -16,7 +16,6 @@
 namespace mlctr::runtime {
 
 inline constexpr std::string_view k_describe = "describe", k_join = "join";
-inline constexpr std::string_view k_server_name = "mlctr-server";  ///< its process's, as ps shows it
 
 /// A listening socket; removed from the directory by remove() alone, as two processes have it for a while.
 class ContainerSocket {
@@ -27,6 +26,8 @@ class ContainerSocket {
 
   int fd() const noexcept { return listener_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(listener_); }
+  /// For a process that inherited it: whoever connects sees this one as its peer.
+  void serve_from_here() const;
   void remove() noexcept;
 
  private:

@@ -10,6 +10,9 @@
 
 namespace mlctr::runtime {
 
+/// Where programs are looked for when neither image nor user says so (Docker's).
+inline constexpr std::string_view k_default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 struct Variable {
   std::string value;
   std::string origin;  ///< "image", "host", "/etc/mlctr/hooks.d/10-pytorch.sh", "--env"

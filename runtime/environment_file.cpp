@@ -1,13 +1,17 @@
 #include "runtime/environment_file.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "base/ascii.hpp"
+#include "base/error.hpp"
 
 namespace mlctr::runtime {
 namespace {
 
+constexpr std::size_t k_max_variable_bytes = 128u << 10;  // MAX_ARG_STRLEN
 constexpr std::string_view k_blanks = " \t\r\v\f";
 
 bool is_name_character(char c) {
@@ -63,6 +67,10 @@ std::string expand_variables(std::string_view text, const VariableLookup& value_
     const bool is_reference = is_environment_name(name);
     expanded.append(is_reference ? value_of(name) : "${");
     at = is_reference ? brace + 1 : dollar + 2;
+    if (expanded.size() > k_max_variable_bytes) {
+      throw Error(fmt::format("more than {} bytes come of one variable of the environment", k_max_variable_bytes),
+                  "shorten what it takes of the host's, as ${NAME}");
+    }
   }
   return expanded;
 }

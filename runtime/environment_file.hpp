@@ -20,6 +20,7 @@ using VariableLookup = std::function<std::string(std::string_view name)>;
 VariableLookup lookup_in(const std::vector<std::string>& entries);
 
 /// Puts values in the place of each "${NAME}". "$NAME" stays as it is, and what a value brings is not looked at again.
+/// Throws Error where more comes out than execve(2) takes as one variable (128 KiB).
 std::string expand_variables(std::string_view text, const VariableLookup& value_of);
 
 /// "NAME=VALUE" in the order of the lines. A line with a NUL byte is left out: no environment can hold it.

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -41,16 +40,14 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
   return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
 }
 
-bool is_any_stopped(std::string_view name) {
+bool is_stopped(pid_t pid) {
   constexpr std::uint64_t k_max_line_bytes = 4096;
-  const std::string sign = fmt::format(" ({}) T", name);
-  return std::ranges::any_of(all_pids(), [&](pid_t pid) {
-    try {
-      return read_file(fmt::format("/proc/{}/stat", pid), k_max_line_bytes).find(sign) != std::string::npos;
-    } catch (const Error&) {
-      return false;  // it ended this moment
-    }
-  });
+  try {
+    const std::string line = read_file(fmt::format("/proc/{}/stat", pid), k_max_line_bytes);
+    return line.find(") T", line.rfind(')')) != std::string::npos;  // behind the name, which may hold anything
+  } catch (const Error&) {
+    return false;  // it ended this moment
+  }
 }
 
 Fd open_process(pid_t pid) {

@@ -21,8 +21,8 @@ std::string namespace_path(pid_t pid, std::string_view kind);
 /// "mnt:[4026532758]"; empty where there is no such process, or it is not ours to look at.
 std::string namespace_id(pid_t pid, std::string_view kind);
 
-/// Whether some process of that name (comm) is stopped, as by SIGSTOP.
-bool is_any_stopped(std::string_view name);
+/// Whether the process is stopped, as by SIGSTOP.
+bool is_stopped(pid_t pid);
 
 /// A descriptor of a process, which no other that gets its pid can take the place of (pidfd_open(2)); empty where there
 /// is none.

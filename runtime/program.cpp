@@ -13,12 +13,11 @@
 
 #include "base/fd.hpp"
 #include "base/printable.hpp"
+#include "runtime/environment.hpp"
 #include "runtime/remap_filter.hpp"
 
 namespace mlctr::runtime {
 namespace {
-
-constexpr std::string_view k_default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string_view value_of(const std::vector<std::string>& environment, std::string_view name) {
   for (const std::string& entry : environment) {

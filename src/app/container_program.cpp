@@ -9,8 +9,6 @@
 namespace mlctr {
 namespace {
 
-constexpr const char* k_default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 void append(std::vector<std::string>& words, const std::vector<std::string>& more) {
   words.insert(words.end(), more.begin(), more.end());
 }
@@ -43,7 +41,7 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
                                            const std::vector<runtime::EnvironmentEdit>& configured) {
   const bool is_root = request.remap == runtime::Remap::root;
   runtime::Environment environment;
-  environment.set("PATH", k_default_path, "mlctr");
+  environment.set("PATH", std::string(runtime::k_default_path), "mlctr");
   environment.set_entries(config.environment, "image");
   runtime::add_host_environment(environment, host.environment);
 

@@ -74,14 +74,16 @@ std::string fstab_field(std::string_view path) {
   return field;
 }
 
+// From the root on, without "." and ".." and a slash at the end.
 std::string absolute(std::string_view path) {
-  return path.starts_with('/') ? std::string(path) : fmt::format("/{}", path);
+  const auto normal = std::filesystem::path(fmt::format("/{}/", path)).lexically_normal().parent_path();
+  return normal.relative_path().empty() ? "/" : "/" + normal.relative_path().string();
 }
 
 // A volume is the image's directory mounted on itself: it can be written to where the root can't.
 void write_fstab(EnrootFiles& files, const ImageConfig& config) {
   for (const std::string& volume : config.volumes) {
-    const std::string path = fstab_field(std::filesystem::path(absolute(volume)).lexically_normal().string());
+    const std::string path = fstab_field(absolute(volume));
     const std::string line =
         fmt::format("${{ENROOT_ROOTFS}}{} {} none x-create=dir,bind,rw,nosuid,nodev\n", path, path);
     if (path == "/" || path.find('\0') != path.npos || has_reference(path) || line.size() > k_max_fstab_line) {

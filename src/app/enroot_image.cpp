@@ -19,6 +19,7 @@ namespace mlctr {
 namespace {
 
 constexpr std::uint64_t k_max_environment_bytes = 256u << 10;
+constexpr std::size_t k_max_expanded_bytes = 2u << 20;  // what execve(2) takes in all, as most machines are set
 constexpr std::uint64_t k_max_fstab_bytes = 64u << 10;
 constexpr std::uint64_t k_max_script_bytes = 1u << 20;
 constexpr std::size_t k_max_mounts = 256;
@@ -102,12 +103,36 @@ std::string enroot_config(const squashfs::Reader& image) {
   return whole.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
 }
 
+// "${PATH}:/opt/x" without a value is ":/opt/x": an empty element would be the current directory.
+void drop_empty_elements(std::string& entry) {
+  const std::size_t equals = entry.find('=');
+  if (equals == entry.npos || !std::string_view(entry).substr(0, equals).ends_with("PATH")) return;
+  std::string kept = entry.substr(0, equals + 1);
+  for (std::string_view rest = std::string_view(entry).substr(equals + 1); !rest.empty();) {
+    const std::string_view element = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(element.size() + 1, rest.size()));
+    if (!element.empty()) kept.append(kept.back() == '=' ? "" : ":").append(element);
+  }
+  entry = std::move(kept);
+}
+
 ImageConfig with_host_variables(ImageConfig config, const runtime::Host& host) {
   if (!config.labels.contains(k_fstab_label)) return config;
   const runtime::VariableLookup value_of = [find = runtime::lookup_in(host.environment)](std::string_view name) {
+    if (name == "PATH") return std::string(runtime::k_default_path);
     return runtime::why_withheld(name) ? std::string() : find(name);
   };
-  for (std::string& entry : config.environment) entry = runtime::expand_variables(entry, value_of);
+  std::size_t bytes = 0;
+  for (std::string& entry : config.environment) {
+    const std::string expanded = runtime::expand_variables(entry, value_of);
+    if (expanded == entry) continue;
+    entry = expanded;
+    drop_empty_elements(entry);
+    bytes += entry.size();
+    if (bytes > k_max_expanded_bytes)
+      throw Error("the image's /etc/environment becomes too large with the host's variables in it",
+                  "shorten what it takes of the host's, as ${NAME}");
+  }
   return config;
 }
 

@@ -51,7 +51,7 @@ ExportedForEnroot export_for_enroot(const Configuration& configuration, const Ex
   }
   const EnrootFiles files = write_enroot_files(parse_image_config(base.config_body), enroot_uri(base));
   std::vector<std::string> directories;
-  if (!squashfs::has_file(*image.reader, files.working_directory)) directories.push_back(files.working_directory);
+  if (squashfs::is_free(*image.reader, files.working_directory)) directories.push_back(files.working_directory);
 
   DestinationFile destination(request.destination, request.overwrite);
   squashfs::merge_files(base.squashfs,

@@ -36,6 +36,16 @@ std::optional<std::string> read_small_file(const Reader& image, std::string_view
   return content;
 }
 
+bool is_free(const Reader& image, std::string_view path) {
+  const std::optional<StoredInode> inode = find_inode(image, path);
+  if (inode) return false;
+  for (std::size_t end = path.rfind('/'); end > 0 && end != path.npos; end = path.rfind('/', end - 1)) {
+    const std::optional<StoredInode> parent = find_inode(image, path.substr(0, end));
+    if (parent) return std::holds_alternative<StoredDirectory>(parent->kind);
+  }
+  return true;
+}
+
 bool has_file(const Reader& image, std::string_view path) {
   const std::optional<StoredInode> inode = find_inode(image, path);
   return inode && !std::holds_alternative<Symlink>(inode->kind);

@@ -17,4 +17,7 @@ std::optional<std::string> read_small_file(const Reader& image, std::string_view
 /// Whether there is anything but a symlink at `path`, no symlink on the way.
 bool has_file(const Reader& image, std::string_view path);
 
+/// Whether nothing is at `path` and only directories are on the way, as far as there is one: it can be added.
+bool is_free(const Reader& image, std::string_view path);
+
 }  // namespace mlctr::squashfs

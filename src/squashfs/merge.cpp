@@ -49,6 +49,7 @@ void add_to(Tree& tree, std::string_view path, Inode inode) {
     const std::string name(path.substr(0, path.find('/')));
     path.remove_prefix(name.size());
     if (name.empty()) return;
+    if (name == "." || name == "..") throw Error(fmt::format("cannot add {} to an image: {} in it", path, name));
     auto& children = tree.directory(directory).children;
     if (path.find_first_not_of('/') == path.npos) {
       const InodeIndex added = tree.add(std::move(inode));

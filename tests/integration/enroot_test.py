@@ -88,9 +88,9 @@ class Running(EnrootTestCase):
     def test_fstab(self):
         image = self.made(rc='exec "$@"\n', fstab="# UNCONFIGURED FSTAB\n${ENROOT_ROOTFS}/vol /vol none x-create=dir,bind,rw,nosuid,nodev\n"
                           "tmpfs /mem tmpfs x-create=dir,size=1m\nproc /proc proc defaults 0 0\n/dev/sda1 / ext4 defaults 0 1\n")  # fmt: skip
-        script = "touch /vol/x /mem/x && echo written; touch /x 2>/dev/null || echo sealed; grep -c ' /mem tmpfs' /proc/self/mounts"
-        out, errors = self.mlctr("run", "--read-only", image, "sh", "-c", script)
-        self.assertEqual((out, errors), ("written\nsealed\n1\n", ""))
+        script = "for f in /mem/x /vol/x /x; do touch $f 2>/dev/null && echo $f; done; grep -c ' /mem tmpfs' /proc/self/mounts"
+        self.assertEqual(self.mlctr("run", image, "sh", "-c", script), ("/mem/x\n/vol/x\n/x\n1\n", ""))
+        self.assertEqual(self.mlctr("run", "--read-only", image, "sh", "-c", script), ("/mem/x\n1\n", ""))
 
     def test_without_enroots_files_nothing_changes(self):
         image = self.made(fstab="tmpfs /mem tmpfs x-create=dir\n")
@@ -132,6 +132,12 @@ class Hostile(EnrootTestCase):
     def test_contents(self):
         found = self.variables(self.made(environment=b"A=1\nB=x\0y\n\xff=1\nC=\xff\n=x\nD E=1\nPATH=/bin\nLAST=no end"))
         self.assertEqual([found.get(n) for n in ("A", "B", "LAST")], ["1", None, "no end"])
+        found = self.variables(self.made(environment="PATH=/opt/x:${PATH}\nLD_LIBRARY_PATH=${LD_LIBRARY_PATH}:/q\n"))
+        self.assertEqual([found["PATH"], found["LD_LIBRARY_PATH"]], ["/opt/x:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/q"])
+        self.host_variables = {"BIG": "x" * 100_000}
+        self.fails("run", self.made(environment="A=" + "${BIG}" * 40_000), "true", says=["more than 131072 bytes come of one variable"])
+        self.fails("run", self.made(environment="".join(f"A{i}=${{BIG}}\n" for i in range(1000))), "true", says=["becomes too large"])
+        self.host_variables = {}
         large = b"A=" + b"x" * (100 << 20)
         self.fails("run", self.made(environment=large), "true", says=["/etc/environment in the image", "larger"], hint=False)
         self.fails("run", self.made(rc=large), "true", says="/etc/rc in the image", hint=False)
@@ -187,6 +193,16 @@ class Exporting(EnrootTestCase):
         script = "pwd; ls -d '/my vol'; for v in 0 1 2 3 4 5 6; do eval printf '%s\\|' \\\"\\$V$v\\\"; done; echo $Q"
         expected = "|".join(["again", *self.HARD[1:]])
         self.assertEqual(self.mlctr("run", self.without_config(plain), "sh", "-c", script)[0], f"/work/it's here\n/my vol\n{expected}|'x'\n")
+
+    def test_a_working_directory_replaces_nothing(self):
+        for directory, made in (("../../../srv/esc", "/srv/esc"), ("/a/../b/./c/", "/b/c"), ("/bin/sh/x", None), ("/etc/passwd", None)):
+            with self.subTest(directory=directory):
+                file = self.exported(self.image_with(WorkingDir=directory, Entrypoint=None))
+                listing = as_root("unsquashfs", "-lc", file).decode()
+                self.assertNotIn("/..", listing)
+                # What an image runs with can't be entered: enroot's script ends then, as Docker does.
+                out = self.mlctr("run", "--no-entrypoint", "--workdir", made or "/", file, "sh", "-c", "pwd")[0]
+                self.assertEqual(out, f"{made or '/'}\n")
 
     def test_only_four_files_differ(self):
         image = layout("busybox")

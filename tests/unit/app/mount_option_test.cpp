@@ -62,7 +62,8 @@ TEST_CASE("a squashfs file is a directory unless it is to be the file") {
   };
   CHECK(is_image("data.sqsh:/data"));
   CHECK_FALSE(is_image("data.sqsh:/data:file"));
-  CHECK_FALSE(is_image("other.sqsh:/data"));
+  CHECK_THROWS_AS(is_image("other.sqsh:/data"), mlctr::UsageError);
+  CHECK_FALSE(is_image("other.sqsh:/data:file"));
   CHECK_FALSE(is_image("missing.sqsh:/data"));
 }
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/error.hpp"
+
 using namespace mlctr::runtime;
 
 using Entries = std::vector<std::string>;
@@ -34,4 +36,7 @@ TEST_CASE("only braces make a reference, and a value is not looked at again") {
   CHECK(expand_variables("${A", value_of) == "${A");
   CHECK(expand_variables("${} ${1} ${A-x} ${${A}}", value_of) == "${} ${1} ${A-x} ${two}");
   CHECK(expand_variables("$${A}${A}", value_of) == "$twotwo");
+  const VariableLookup large = [](std::string_view) { return std::string(100u << 10, 'x'); };
+  CHECK(expand_variables("${A}", large).size() == 100u << 10);
+  CHECK_THROWS_AS(expand_variables("${A}${B}", large), mlctr::Error);
 }
