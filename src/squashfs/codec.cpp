@@ -45,6 +45,8 @@ LibraryCompressor make_library_compressor(CompressorId id, std::size_t block_byt
   sqfs_compressor_config_t config;
   sqfs_compressor_t* compressor = nullptr;
   const bool is_known =
+      // Another number is no value that an enumeration of C's may have.
+      id >= CompressorId{SQFS_COMP_MIN} && id <= CompressorId{SQFS_COMP_MAX} &&
       libsquashfs().compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(id), block_bytes, flags) == 0;
   if (id == CompressorId::gzip) config.level = k_gzip_level;
   if (!is_known || libsquashfs().compressor_create(&config, &compressor) != 0) {
