@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "base/error.hpp"
 #include "base/file.hpp"
 
 namespace mlctr::runtime {
@@ -22,31 +21,19 @@ constexpr const char* k_outer_container =
 
 // Without the newline; empty where this kernel has no such file.
 std::string setting(const std::filesystem::path& file) {
-  try {
-    std::string value = read_file(file, 64);
-    value.erase(value.find_last_not_of('\n') + 1);
-    return value;
-  } catch (const Error&) {
-    return "";
-  }
-}
-
-std::string text_of(const std::filesystem::path& file) {
-  try {
-    return read_file(file);
-  } catch (const Error&) {
-    return "";
-  }
+  std::string value = read_file_if_any(file, 64);
+  value.erase(value.find_last_not_of('\n') + 1);
+  return value;
 }
 
 // "Seccomp:\t2": a filter is at work, proc(5).
 bool is_filtered(const std::filesystem::path& proc) {
-  return text_of(proc / "self/status").find("\nSeccomp:\t2") != std::string::npos;
+  return read_file_if_any(proc / "self/status").find("\nSeccomp:\t2") != std::string::npos;
 }
 
 // A root directory that is no mount's: no user namespaces there (user_namespaces(7), EPERM).
 bool is_chrooted(const std::filesystem::path& proc) {
-  std::istringstream lines(text_of(proc / "self/mountinfo"));
+  std::istringstream lines(read_file_if_any(proc / "self/mountinfo"));
   bool has_lines = false;
   for (std::string line; std::getline(lines, line); has_lines = true) {
     std::istringstream fields(line);
@@ -58,7 +45,7 @@ bool is_chrooted(const std::filesystem::path& proc) {
 }
 
 bool has_filesystem(const std::filesystem::path& proc, const std::string& name) {
-  return text_of(proc / "filesystems").find("\t" + name + "\n") != std::string::npos;
+  return read_file_if_any(proc / "filesystems").find("\t" + name + "\n") != std::string::npos;
 }
 
 std::vector<std::string> module_commands(const std::string& module) {

@@ -9,7 +9,6 @@
 #include <charconv>
 #include <filesystem>
 
-#include "base/error.hpp"
 #include "base/file.hpp"
 
 extern "C" {
@@ -42,12 +41,9 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
 
 bool is_stopped(pid_t pid) {
   constexpr std::uint64_t k_max_line_bytes = 4096;
-  try {
-    const std::string line = read_file(fmt::format("/proc/{}/stat", pid), k_max_line_bytes);
-    return line.find(") T", line.rfind(')')) != std::string::npos;  // behind the name, which may hold anything
-  } catch (const Error&) {
-    return false;  // it ended this moment
-  }
+  const std::string line = read_file_if_any(fmt::format("/proc/{}/stat", pid), k_max_line_bytes);
+  const std::size_t name_end = line.rfind(')');  // the name before it may hold anything
+  return name_end != line.npos && line.compare(name_end, 3, ") T") == 0;
 }
 
 Fd open_process(pid_t pid) {

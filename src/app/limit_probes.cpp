@@ -62,23 +62,15 @@ std::string gigabytes(std::uint64_t bytes) {
 }
 
 std::string group_line() {
-  try {
-    return read_file("/proc/self/cgroup");
-  } catch (const Error&) {
-    return "";
-  }
+  return read_file_if_any("/proc/self/cgroup");
 }
 
+// Absent where it says "max"; the root group has no such file, and a container may see no groups at all.
 std::optional<std::uint64_t> read_number(const std::filesystem::path& file) {
-  try {
-    const std::string text = read_file(file, 64);
-    std::uint64_t value = 0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure == std::errc()) return value;
-  } catch (const Error&) {
-    // The root group has none, and a container may see no groups at all.
-  }
-  return std::nullopt;
+  const std::string text = read_file_if_any(file, 64);
+  std::uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc() ? std::optional(value) : std::nullopt;
 }
 
 void lower(std::optional<std::uint64_t>& limit, const std::optional<std::uint64_t>& other) {

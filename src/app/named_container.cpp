@@ -24,11 +24,8 @@ constexpr std::chrono::seconds k_patience_with_killed{5};
 bool is_on(pid_t pid, const std::string& upper) {
   struct stat status {};
   if (::stat(fmt::format("/proc/{}", pid).c_str(), &status) != 0 || status.st_uid != ::geteuid()) return false;
-  try {
-    return read_file(fmt::format("/proc/{}/mountinfo", pid), k_max_mountinfo_bytes).find(upper) != std::string::npos;
-  } catch (const Error&) {
-    return false;  // it ended this moment
-  }
+  return read_file_if_any(fmt::format("/proc/{}/mountinfo", pid), k_max_mountinfo_bytes).find(upper) !=
+         std::string::npos;
 }
 
 std::string upper_option(const std::filesystem::path& upper) {

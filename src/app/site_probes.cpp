@@ -12,7 +12,6 @@
 #include <sstream>
 
 #include "base/ascii.hpp"
-#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
 
@@ -21,6 +20,7 @@ namespace {
 
 constexpr const char* k_plugin = "spank_mlctr.so";
 constexpr int k_max_includes = 8;
+constexpr std::uint64_t k_max_text_bytes = 1u << 20;
 
 std::vector<std::filesystem::path> matches(const std::string& pattern) {
   std::vector<std::filesystem::path> found;
@@ -30,14 +30,6 @@ std::vector<std::filesystem::path> matches(const std::string& pattern) {
   }
   ::globfree(&paths);
   return found;
-}
-
-std::string text_of(const std::filesystem::path& file) {
-  try {
-    return read_file(file, 1u << 20);
-  } catch (const Error&) {
-    return "";
-  }
 }
 
 struct Devices {
@@ -96,7 +88,7 @@ std::vector<std::filesystem::path> plugstack_files() {
 }
 
 void collect_plugins(const std::filesystem::path& plugstack, int depth, std::vector<std::string>& plugins) {
-  std::istringstream lines(text_of(plugstack));
+  std::istringstream lines(read_file_if_any(plugstack, k_max_text_bytes));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string keyword, argument;
@@ -128,7 +120,7 @@ std::vector<std::string> spank_plugins(const std::filesystem::path& plugstack) {
 }
 
 Finding probe_gpu() {
-  if (const std::string text = text_of("/proc/driver/nvidia/version"); !text.empty()) {
+  if (const std::string text = read_file_if_any("/proc/driver/nvidia/version", k_max_text_bytes); !text.empty()) {
     return judge(fmt::format("NVIDIA driver {}", nvidia_driver_version(text)), open_devices({"/dev/nvidia[0-9]*"}),
                  {"sudo nvidia-modprobe -c 0 -u"});
   }

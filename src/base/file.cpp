@@ -75,6 +75,14 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
   }
 }
 
+std::string read_file_if_any(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  try {
+    return read_file(path, max_bytes);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, mode_t mode) {
   std::filesystem::path temporary = path;
   temporary += ".tmp-" + random_suffix();

@@ -16,6 +16,9 @@ namespace mlctr {
 /// The whole file; throws Error when it is larger than `max_bytes` (files of configuration and hostile ones alike).
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 16u << 20);
 
+/// The same; empty where it can't be read: for what the kernel says of itself, which may be hidden or gone by now.
+std::string read_file_if_any(const std::filesystem::path& path, std::uint64_t max_bytes = 16u << 20);
+
 /// Replaces `path` by rename after fsync, so a reader sees the old or the new content whole; the directory is synced
 /// too.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, mode_t mode = 0666);

@@ -15,7 +15,4 @@ std::string filesystem_type(const std::filesystem::path& path);
 /// From the text of /proc/self/mountinfo (proc(5)), by a mount's id.
 std::string filesystem_type_of_mount(std::string_view mountinfo, std::uint64_t mount_id);
 
-/// Whether other nodes see it too.
-bool is_network_filesystem(std::string_view type);
-
 }  // namespace mlctr

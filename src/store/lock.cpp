@@ -61,12 +61,8 @@ class Patience {
 };
 
 std::string read_boot_id() {
-  try {
-    const std::string text = read_file("/proc/sys/kernel/random/boot_id", 256);
-    return text.substr(0, text.find_first_of(" \n"));
-  } catch (const Error&) {
-    return "-";
-  }
+  const std::string text = read_file_if_any("/proc/sys/kernel/random/boot_id", 256);
+  return text.empty() ? "-" : text.substr(0, text.find_first_of(" \n"));
 }
 
 }  // namespace

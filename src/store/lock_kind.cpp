@@ -63,11 +63,8 @@ LockKind choose_lock_kind(const std::filesystem::path& directory) {
   }
   struct stat status {};
   if (::stat(directory.c_str(), &status) != 0) throw SysError("cannot stat " + directory.string());
-  try {
-    return lock_kind_of_mount(read_file("/proc/self/mountinfo"), status.st_dev);
-  } catch (const Error&) {
-    return LockKind::open_file;  // no /proc: what the filesystem says itself must do
-  }
+  // Without /proc what the filesystem says itself must do.
+  return lock_kind_of_mount(read_file_if_any("/proc/self/mountinfo"), status.st_dev);
 }
 
 }  // namespace mlctr
