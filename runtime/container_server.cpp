@@ -7,7 +7,6 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -239,10 +238,7 @@ ContainerServer ContainerServer::start(ServerSetup setup) {
     ours.reset();
     run_server(std::move(setup), std::move(servers), std::move(maker));
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (status != 0) throw SysError("cannot start the container's server", EAGAIN);
+  if (reap(child) != 0) throw SysError("cannot start the container's server", EAGAIN);
   return ContainerServer(std::move(ours));
 }
 

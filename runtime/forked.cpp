@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "base/error.hpp"
+#include "base/fd.hpp"
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
@@ -43,10 +44,7 @@ void drain(int pipe, std::string& into) {
 }  // namespace
 
 ForkedResult run_forked(const std::function<void(const Say&)>& work, std::chrono::seconds patience) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
-  const Fd reader(ends[0]);
-  Fd writer(ends[1]);
+  auto [reader, writer] = make_pipe();
   ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
   const pid_t child = ::fork();
   if (child < 0) throw SysError("cannot start a process");
@@ -68,9 +66,7 @@ ForkedResult run_forked(const std::function<void(const Say&)>& work, std::chrono
   }
   if (!has_ended) ::kill(child, SIGKILL);
   if (!has_ended && !wait_for_end(process, k_patience_with_killed)) return result;
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = reap(child);
   if (!has_ended) return result;
   if (WIFSIGNALED(status))
     result.end = Killed{WTERMSIG(status)};

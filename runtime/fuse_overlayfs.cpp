@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,6 +16,7 @@
 #include "base/printable.hpp"
 #include "runtime/fuse_mount.hpp"
 #include "runtime/mount_tree.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -65,24 +65,18 @@ void leave_terminal(const Command& command) {
 // Nobody's child, as the container's program must not find one that it did not start. Returns once the program runs in
 // its own mount namespace.
 void start(const Command& command) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
-  const Fd report(pipe[0]);
-  Fd reported(pipe[1]);
+  Pipe report = make_pipe();
   const pid_t child = ::fork();
   if (child < 0) throw SysError("cannot start fuse-overlayfs");
   if (child == 0) {
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) become_program(command, reported.get());
+    if (grandchild == 0) become_program(command, report.write_end.get());
     ::_exit(grandchild < 0 ? 1 : 0);
   }
-  reported.reset();
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  int errno_value = status == 0 ? 0 : EAGAIN;
+  report.write_end.reset();
+  int errno_value = reap(child) == 0 ? 0 : EAGAIN;
   // Its end is that of the close-on-exec descriptor: the program runs.
-  while (::read(report.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
+  while (::read(report.read_end.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
   }
   if (errno_value != 0) throw SysError("cannot start fuse-overlayfs", errno_value);
 }

@@ -119,10 +119,7 @@ int end_hook(pid_t hook) {
   while (::waitid(P_PID, static_cast<id_t>(hook), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
   ::kill(-hook, SIGKILL);  // its number is taken until it is reaped
-  int status = 0;
-  while (::waitpid(hook, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
+  return reap(hook);
 }
 
 }  // namespace
@@ -131,18 +128,15 @@ void run_hook(const std::filesystem::path& file, const std::vector<std::string>&
               std::chrono::seconds timeout) {
   const Arguments arguments = make_arguments(file, environment);
   const Fd null = open_file("/dev/null", O_RDWR);
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
-  const Fd report(ends[0]);
-  Fd reported(ends[1]);
+  Pipe report = make_pipe();
   const HeldSignals signals;
   const pid_t hook = ::fork();
   if (hook < 0) throw SysError("cannot start a process");
-  if (hook == 0) become_hook(arguments, signals, null.get(), reported.get());
-  reported.reset();
+  if (hook == 0) become_hook(arguments, signals, null.get(), report.write_end.get());
+  report.write_end.reset();
   ::setpgid(hook, hook);  // whoever is first
   int errno_value = 0;
-  while (::read(report.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
+  while (::read(report.read_end.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
   }
 
   const bool has_ended = has_ended_by(open_process(hook), signals, std::chrono::steady_clock::now() + timeout);

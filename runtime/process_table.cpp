@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 
@@ -52,6 +54,13 @@ Fd open_process(pid_t pid) {
 
 void send_signal(const Fd& process, int signal) {
   ::pidfd_send_signal(process.get(), signal, nullptr, 0);
+}
+
+int reap(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
 }
 
 bool wait_for_end(const Fd& process, std::chrono::milliseconds patience) {

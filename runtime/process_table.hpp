@@ -1,4 +1,4 @@
-// What /proc says of processes (proc(5), namespaces(7)). Each answer may be stale by the time it is read.
+// Other processes: what /proc says of them (proc(5), namespaces(7); stale by the time it is read), their signals, their ends.
 #pragma once
 
 #include <sys/types.h>
@@ -30,6 +30,9 @@ Fd open_process(pid_t pid);
 
 /// Does nothing where the process has ended or is not ours.
 void send_signal(const Fd& process, int signal);
+
+/// Waits for a child's end; its status, as waitpid(2) has it.
+int reap(pid_t child);
 
 /// False where it still runs after `patience`.
 bool wait_for_end(const Fd& process, std::chrono::milliseconds patience);

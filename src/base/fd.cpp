@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "base/error.hpp"
 
 namespace mlctr {
@@ -25,6 +27,12 @@ Fd open_regular_file(const std::filesystem::path& path) {
   if (::fstat(fd.get(), &status) != 0) throw SysError("cannot stat " + path.string());
   if (!S_ISREG(status.st_mode)) throw Error(path.string() + " is not a regular file");
   return fd;
+}
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
+  return {Fd(ends[0]), Fd(ends[1])};
 }
 
 }  // namespace mlctr

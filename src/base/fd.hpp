@@ -37,4 +37,11 @@ Fd open_regular_file(const std::filesystem::path& path);
 /// open(2) with O_CLOEXEC added; throws SysError "cannot open PATH".
 Fd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0666);
 
+struct Pipe {
+  Fd read_end, write_end;
+};
+
+/// pipe2(2), close-on-exec. Throws SysError.
+Pipe make_pipe();
+
 }  // namespace mlctr

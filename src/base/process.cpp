@@ -20,16 +20,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Pipe {
-  Fd read_end, write_end;
-};
-
-Pipe make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw SysError("cannot make a pipe");
-  return {Fd(ends[0]), Fd(ends[1])};
-}
-
 // What mlctr blocks and ignores for itself (^C has a thread, a closed pipe is an answer) would be inherited: a helper
 // must end by both as it does from a shell.
 class SpawnSignals {
