@@ -142,7 +142,9 @@ class Server {
 
   void serve_session(Session session) {
     try {
-      serve_image(std::move(session.fuse), *setup_.images[session.image], setup_.options);
+      ImageServerOptions options = setup_.options;
+      if (session.image != 0) options.programs.clear();  // no rootfs
+      serve_image(std::move(session.fuse), *setup_.images[session.image], options);
     } catch (const std::exception&) {
       // Closing the descriptor has told whoever reads there: nobody is left to tell more.
     }

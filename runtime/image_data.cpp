@@ -154,6 +154,7 @@ void ImageData::load(FileBlocks& blocks, std::uint64_t first, std::uint64_t behi
     const StoredBlock& block = stored[index];
     if (!is_hole(block) && !cache_.has(key_of(file, block, first + index))) data_piece(file, block, first + index);
   }
+  if (first + stored.size() < std::min(behind, blocks_up_to(file.size_bytes))) tail_piece(file);
 }
 
 }  // namespace mlctr::runtime

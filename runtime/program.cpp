@@ -28,21 +28,6 @@ std::string_view value_of(const std::vector<std::string>& environment, std::stri
   return {};
 }
 
-std::vector<std::string> candidates(const Program& program) {
-  const std::string& name = program.command[0];
-  if (name.find('/') != std::string::npos) return {name};
-  std::string_view path = value_of(program.environment, "PATH");
-  if (path.empty()) path = k_default_path;
-  std::vector<std::string> found;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find(':', begin), path.size());
-    const std::string_view directory = path.substr(begin, end - begin);
-    found.push_back(fmt::format("{}/{}", directory.empty() ? "." : directory, name));
-    begin = end + 1;
-  }
-  return found;
-}
-
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> result;
   for (const std::string& word : words) result.push_back(const_cast<char*>(word.c_str()));
@@ -98,6 +83,20 @@ void enter_directory(const Program& program) {
 
 }  // namespace
 
+std::vector<std::string> program_paths(const std::string& name, const std::vector<std::string>& environment) {
+  if (name.find('/') != std::string::npos) return {name};
+  std::string_view path = value_of(environment, "PATH");
+  if (path.empty()) path = k_default_path;
+  std::vector<std::string> found;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const std::string_view directory = path.substr(begin, end - begin);
+    found.push_back(fmt::format("{}/{}", directory.empty() ? "." : directory, name));
+    begin = end + 1;
+  }
+  return found;
+}
+
 void become(const Program& program) {
   enter_directory(program);
   // Nothing in a container gains privileges from a file: no setuid, no capabilities (prctl(2)). seccomp wants it too.
@@ -108,7 +107,7 @@ void become(const Program& program) {
   const std::vector<char*> environment = pointers(program.environment);
   int first_failure = 0;
   std::string refused;
-  for (const std::string& path : candidates(program)) {
+  for (const std::string& path : program_paths(program.command[0], program.environment)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;
     struct stat status;

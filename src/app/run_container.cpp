@@ -170,11 +170,13 @@ void plan_rootfs(Plan& plan, const Configuration& configuration, const RunSubjec
 
 runtime::ContainerServer start_server(const Plan& plan, runtime::ContainerSocket socket, std::string description,
                                       const std::filesystem::path& containers) {
-  runtime::ServerSetup setup{.images = {},
-                             .options = {.owner = {plan.spec.identity.uid, plan.spec.identity.gid}},
-                             .socket = std::move(socket),
-                             .description = std::move(description),
-                             .at_end = [containers] { remove_dead_unpacked(containers); }};
+  runtime::ServerSetup setup{
+      .images = {},
+      .options = {.owner = {plan.spec.identity.uid, plan.spec.identity.gid},
+                  .programs = runtime::program_paths(plan.program.command[0], plan.spec.hooks.environment.entries())},
+      .socket = std::move(socket),
+      .description = std::move(description),
+      .at_end = [containers] { remove_dead_unpacked(containers); }};
   for (const OpenImage& image : plan.images) setup.images.push_back(image.reader.get());
   return runtime::ContainerServer::start(std::move(setup));
 }
