@@ -7,6 +7,7 @@
 
 #include "base/ascii.hpp"
 #include "base/error.hpp"
+#include "runtime/environment.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -48,9 +49,7 @@ std::optional<std::string> parse_line(std::string_view line) {
 VariableLookup lookup_in(const std::vector<std::string>& entries) {
   return [&entries](std::string_view name) -> std::string {
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      if (entry->starts_with(name) && entry->size() > name.size() && (*entry)[name.size()] == '=') {
-        return entry->substr(name.size() + 1);
-      }
+      if (is_entry_of(*entry, name)) return entry->substr(name.size() + 1);
     }
     return "";
   };

@@ -58,7 +58,7 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
 }
 
 std::vector<std::string> hook_variables(const runtime::Host& host) {
-  std::vector<std::string> variables{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  std::vector<std::string> variables{fmt::format("PATH={}", runtime::k_default_path),
                                      fmt::format("HOME={}", host.home.empty() ? "/" : host.home.string()),
                                      fmt::format("USER={}", host.user_name), fmt::format("LOGNAME={}", host.user_name)};
   for (const char* name : {"ENROOT_WORKDIR", "MLCTR_WORKDIR"}) {

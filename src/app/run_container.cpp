@@ -65,8 +65,8 @@ void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Moun
   mounts.insert(mounts.end(), more.begin(), more.end());
 }
 
-// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
-// asked for now.
+// The image's come first, so that none is made in a directory of the host's; the user's own last, over all that others
+// put there.
 void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>& of_image, const RunRequest& request,
                  const runtime::Host& host, const runtime::FstabMounts& configured) {
   spec.mounts = of_image;
