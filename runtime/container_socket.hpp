@@ -37,7 +37,8 @@ class ContainerSocket {
 };
 
 /// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits
-/// until the container is whole; a description comes at once or is a SysError (EAGAIN, its server is stopped).
+/// until the container is whole; a description comes at once or is an Error (it "does not
+/// answer": its server is stopped).
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
 
