@@ -26,6 +26,13 @@ void add_environment(std::vector<runtime::EnvironmentEdit>& edits, std::string_v
   }
 }
 
+// Nothing of the text itself, which may be anything.
+std::string describe_ignored(const std::filesystem::path& file, const std::vector<std::size_t>& lines) {
+  const std::string more = lines.size() > 1 ? fmt::format(", and {} more", lines.size() - 1) : "";
+  return fmt::format("{}:{}: ignored, as it is not NAME=VALUE, or NAME is a runtime's own{}", shown(file), lines[0],
+                     more);
+}
+
 void append(std::vector<runtime::Mount>& mounts, std::vector<runtime::Mount> more) {
   std::ranges::move(more, std::back_inserter(mounts));
 }
@@ -42,7 +49,10 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
 
   ContainerDropIns found;
   for (const auto& file : list_drop_ins(configuration, "environ.d", ".env")) {
-    add_environment(found.environment, read_drop_in(configuration, file), value_of, file);
+    const std::string text = read_drop_in(configuration, file);
+    add_environment(found.environment, text, value_of, file);
+    const std::vector<std::size_t> ignored = runtime::ignored_lines(text);
+    if (!ignored.empty()) found.ignored.push_back(describe_ignored(file, ignored));
   }
   for (const auto& file : list_drop_ins(configuration, "mounts.d", ".fstab")) {
     runtime::FstabMounts mounts =

@@ -42,6 +42,15 @@ class EnvironmentFiles(ConfigDirectories):
         for line in (f"A=quoted text    # {file}", f"B=second    # {file.parent}/20-b.env", "OVER=user    # --env"):
             self.assertIn(line + "\n", out)
 
+    def test_lines_that_set_nothing_are_named(self):
+        file = self.drop_in("environ.d/10-a.env", "# c\n\nA=1\nexport B=2\n\x1b[31m\nMLCTR_STORE=/x\n")
+        for options in ([], ["--explain-env"]):
+            out, errors = self.mlctr("run", *options, self.image, "env")
+            self.assertIn("A=1", out)
+            self.assertEqual(errors, f"mlctr: {file}:4: ignored, as it is not NAME=VALUE, or NAME is a runtime's own, and 2 more\n")
+        file.write_text("# all of it\n A=1\n")
+        self.assertEqual(self.mlctr("run", self.image, "true")[1], "")
+
     def test_programs_that_come_later_get_them_too(self):
         self.drop_in("environ.d/10-a.env", "A=1\n")
         self.hook("10.sh", 'echo B=2 >> "$ENROOT_ENVIRON"; sed -i /^LANG=/d "$ENROOT_ENVIRON"')
