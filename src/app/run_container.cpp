@@ -33,6 +33,7 @@ namespace {
 
 // Stands for the rootfs where none is made.
 constexpr const char* k_no_rootfs = "/run/mlctr/rootfs";
+constexpr std::size_t k_lost_examples = 3;  // what fits a line
 
 // Everything about a run that is settled before the first namespace.
 struct Plan {
@@ -330,7 +331,7 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     }
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
-  return {end, is_asked ? changed.count() : 0};
+  return {end, is_asked ? changed.find(k_lost_examples) : LostFiles{}};
 }
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,

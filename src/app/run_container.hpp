@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/changed_files.hpp"
 #include "app/configuration.hpp"
 #include "app/run_target.hpp"
 #include "runtime/base_container.hpp"
@@ -47,7 +48,7 @@ struct RunSubject {
 
 struct RunResult {
   runtime::ProgramEnd end;
-  std::size_t lost_changes = 0;  ///< files that an unnamed container's program changed; counted where asked for
+  LostFiles lost_changes{};  ///< that an unnamed container's program changed; looked for where asked for
 };
 
 /// Becomes the program where it can: mlctr's process is the container's then. Where something is left to do afterwards

@@ -61,10 +61,13 @@ void print_environment(const runtime::Environment& environment) {
   print(text);
 }
 
-void tell_of_lost_changes(std::size_t files) {
-  if (files == 0) return;
-  say(fmt::format("{} changed file{} went with this unnamed container; --name NAME keeps them", files,
-                  files == 1 ? "" : "s"));
+void tell_of_lost_changes(const LostFiles& files) {
+  if (files.count == 0) return;
+  std::string examples;
+  for (const auto& file : files.examples) examples += (examples.empty() ? "" : ", ") + printable(file.string(), 100);
+  if (!examples.empty() && files.count > files.examples.size()) examples += ", …";
+  say(fmt::format("{} changed file{} went with this unnamed container{}; --name NAME keeps them", files.count,
+                  files.count == 1 ? "" : "s", examples.empty() ? "" : fmt::format(" ({})", examples)));
 }
 
 // Where the container runs already.

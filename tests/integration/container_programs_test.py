@@ -309,7 +309,11 @@ class Programs(NamedContainerTestCase):
 
     def test_lost_changes_are_told_on_a_terminal(self):
         process, master = self.terminal("run", self.image, "sh", "-c", "touch /one /two; rm /etc/motd")
-        self.assertIn("3 changed files went with this unnamed container; --name NAME keeps them", self.read_until(master, r"keeps them|\Z(?<=x)"))
+        self.assertIn("3 changed files went with this unnamed container (/one, /two, /etc/motd); --name NAME keeps them", self.read_until(master, r"keeps them|\Z(?<=x)"))
+        self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+        script = "mkdir -p /root/.cache/pip /var/lib/apt /opt/x/y; touch /root/.cache/pip/a /var/lib/apt/b /opt/x/y/c /opt/x/d /e /f"
+        process, master = self.terminal("run", "-r", self.image, "sh", "-c", script)
+        self.assertIn("6 changed files went with this unnamed container (/e, /f, /opt/x/d, …);", self.read_until(master, "keeps them"))
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
         for arguments in ((self.image, "echo", "all"), ("--name", "c", self.image, "sh", "-c", "touch /one; echo all")):
             process, master = self.terminal("run", *arguments)
