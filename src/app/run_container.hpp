@@ -32,6 +32,8 @@ struct RunRequest {
   std::string working_directory{};         ///< empty: see working_directories()
   Entrypoint entrypoint = Entrypoint::image;
   std::string own_entrypoint{};  ///< instead of the image's, whose CMD goes then too
+  std::string container_name{};  ///< for the program to know; empty: unnamed
+  std::string prompt_name{};     ///< see prompt_name_of(); empty: prompts stay as they are
   runtime::BaseOptions base{};
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;

@@ -307,6 +307,19 @@ class Programs(NamedContainerTestCase):
         os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
+    def test_the_prompt_says_which_container_it_is(self):
+        script = 'echo "[$debian_chroot $MLCTR_CONTAINER_NAME]"'
+        for arguments, shown in ((("run", "--name", "c", self.image), "[c c]"), (("run", self.image), "[busybox:1 ]")):
+            process, master = self.terminal(*arguments, "sh", "-c", script)
+            self.assertIn(shown, self.read_until(master, r"\]"))
+            self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+        self.assertEqual(self.sh("run", "c", "sh", "-c", script), "[ c]")
+        self.running("c")
+        self.assertEqual(self.sh("exec", "c", "sh", "-c", script), "[ c]")
+        process, master = self.terminal("exec", "c", "sh", "-c", script)
+        self.assertIn("[c c]", self.read_until(master, r"\]"))
+        self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+
     def test_lost_changes_are_told_on_a_terminal(self):
         process, master = self.terminal("run", self.image, "sh", "-c", "touch /one /two; rm /etc/motd")
         self.assertIn("3 changed files went with this unnamed container (/one, /two, /etc/motd); --name NAME keeps them", self.read_until(master, r"keeps them|\Z(?<=x)"))
