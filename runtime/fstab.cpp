@@ -126,8 +126,25 @@ std::optional<std::string> inside(const std::filesystem::path& source, const std
   return path.size() > root.size() ? path.substr(root.size()) : "/";
 }
 
+std::filesystem::path path_of(const FstabLine& line, const FstabPlace& place) {
+  return std::filesystem::path(place.directory / line.source).lexically_normal();
+}
+
+// No user may mount a file: the kernel's squashfs would refuse it.
+MountSource squashfs_source(const FstabLine& line, const FstabPlace& place) {
+  const std::filesystem::path source = path_of(line, place);
+  if (place.is_squashfs(source)) return SquashfsMount{source};
+  std::error_code error;
+  if (!std::filesystem::exists(source, error)) return BindMount{source};  // missing is missing, nofail or not
+  throw Error(fmt::format("{} is no squashfs file", printable(source.string(), 4096)));
+}
+
+bool is_shown_as_directory(const FstabLine& line) {
+  return has(line, "x-create=auto") || has(line, "x-create=dir");
+}
+
 MountSource tree_source(const FstabLine& line, const FstabPlace& place) {
-  const auto source = std::filesystem::path(place.directory / line.source).lexically_normal();
+  const auto source = path_of(line, place);
   const auto in_container = inside(source, place.rootfs);
   if (has(line, "x-move")) {
     if (!in_container) throw Error("x-move is for mounts of the container only, below ${ENROOT_ROOTFS}");
@@ -135,11 +152,13 @@ MountSource tree_source(const FstabLine& line, const FstabPlace& place) {
   }
   if (line.source.empty()) throw Error("the source is empty: a variable in it is not set");
   if (in_container) return ContainerTree{*in_container};
+  if (place.is_squashfs && is_shown_as_directory(line) && place.is_squashfs(source)) return SquashfsMount{source};
   return BindMount{source};
 }
 
 MountSource source_of(const FstabLine& line, const FstabPlace& place) {
   if (has(line, "x-detach")) return Unmount{};
+  if (line.type == "squashfs" && place.is_squashfs) return squashfs_source(line, place);
   if (line.type != k_any_tree) return KernelMount{line.type, {{"source", line.source}}};
   if (has(line, "remount")) return ChangedMount{};
   if (has(line, "bind") || has(line, "rbind") || has(line, "x-move")) return tree_source(line, place);
@@ -194,7 +213,7 @@ Mount plan_fstab_line(const FstabLine& line, const FstabPlace& place) try {
   Mount mount{.source = source_of(line, place),
               .target = target_of(line),
               .if_missing = has(line, "nofail") ? IfMissing::skip : IfMissing::fail,
-              .if_no_target = is_made ? IfNoTarget::make : IfNoTarget::fail,
+              .if_no_target = is_made || line.type == "squashfs" ? IfNoTarget::make : IfNoTarget::fail,
               .origin = fmt::format("{}:{}", place.file, line.number)};
   for (const std::string& option : line.options) apply_option(mount, option);
   return mount;

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "app/drop_in_files.hpp"
+#include "app/source_file.hpp"
 #include "base/printable.hpp"
 #include "runtime/environment_file.hpp"
 
@@ -55,9 +56,9 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
     if (!ignored.empty()) found.ignored.push_back(describe_ignored(file, ignored));
   }
   for (const auto& file : list_drop_ins(configuration, "mounts.d", ".fstab")) {
-    runtime::FstabMounts mounts =
-        runtime::plan_fstab(read_drop_in(configuration, file), value_of,
-                            {.file = shown(file), .rootfs = rootfs, .directory = host.current_directory});
+    runtime::FstabMounts mounts = runtime::plan_fstab(
+        read_drop_in(configuration, file), value_of,
+        {.file = shown(file), .rootfs = rootfs, .directory = host.current_directory, .is_squashfs = has_squashfs});
     append(found.mounts.before_hooks, std::move(mounts.before_hooks));
     append(found.mounts.after_hooks, std::move(mounts.after_hooks));
   }

@@ -26,6 +26,13 @@ constexpr std::array<std::string_view, 6> k_ignored{"rw", "noatime", "relatime",
   throw UsageError(fmt::format("--mount {}: {}", printable(text, 4096), cause), std::string(k_syntax));
 }
 
+// The file's own path would be that of a directory then.
+[[noreturn]] void ask_for_target(std::string_view text, const std::filesystem::path& image) {
+  throw UsageError(
+      fmt::format("--mount {}: where in the container?", printable(text, 4096)),
+      fmt::format("--mount {}:/{} shows what is in it there", printable(text, 4096), printable(image.stem().string())));
+}
+
 // At ':' but for "\:".
 std::vector<std::string> split_fields(std::string_view text) {
   std::vector<std::string> fields(1);
@@ -82,13 +89,6 @@ std::string parse_target(std::string_view whole, const std::string& target) {
   return normal;
 }
 
-bool has_squashfs(const std::filesystem::path& file) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(file, error)) return false;
-  const SourceFile kind = look_at(file);
-  return kind == SourceFile::squashfs || kind == SourceFile::sif;
-}
-
 }  // namespace
 
 runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory) {
@@ -119,7 +119,9 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
     } else {
       mount.source = runtime::BindMount{source};
     }
-    mount.target = parse_target(text, fields.size() > 1 && !fields[1].empty() ? fields[1] : source.string());
+    const bool has_target = fields.size() > 1 && !fields[1].empty();
+    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source)) ask_for_target(text, source);
+    mount.target = parse_target(text, has_target ? fields[1] : source.string());
   }
   for (const std::string& option : options) apply_option(mount, text, option);
   return mount;

@@ -98,6 +98,14 @@ class MountFiles(ConfigDirectories):
         self.drop_in("mounts.d/10.fstab", "tmpfs /mnt/a x-create=dir,mode=0700\n")
         self.assertEqual(self.sh_in("ls /mnt/a | head -1", "--mount", "/usr/share/doc:/mnt/a")[0].count("\n"), 1)
 
+    def test_a_squashfs_file_is_a_directory(self):
+        tree = self.home / "dataset"
+        tree.mkdir()
+        (tree / "sample").write_text("42\n")
+        file = self.image_from(tree)
+        self.drop_in("mounts.d/a.fstab", f"{file} /one\n{file} /two squashfs ro\n{file} /file none x-create=file,bind\n{self.home}/none.sqsh /no squashfs nofail\n")
+        self.assertEqual(self.sh_in("cat /one/sample /two/sample; head -c 4 /file; ls -d /no || true")[0], "42\n42\nhsqs")
+
     def test_mounts_of_the_container_itself(self):
         self.drop_in("mounts.d/10.fstab", "${ENROOT_ROOTFS}/etc /again none x-create=dir,bind,ro\nnone /tmp none x-detach\n"
                      "tmpfs /a x-create=dir\n${ENROOT_ROOTFS}/a /b none x-create=dir,x-move\nnone /dev/shm none remount,bind,ro\n")  # fmt: skip
