@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include "app/settings.hpp"
+#include "app/similar_image.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "cli/output.hpp"
 #include "cli/pull_with_progress.hpp"
 #include "cli/signals.hpp"
+#include "cli/terminal.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -21,9 +24,29 @@ void pull(const Configuration& configuration, const std::string& text, const Pul
       k_pull_goes_on);
 }
 
-[[noreturn]] void refuse_missing(const std::string& text) {
+// `similar`: what may have been meant, or empty.
+[[noreturn]] void refuse_missing(const std::string& text, const std::string& similar) {
+  const std::string hint = similar.empty() ? "" : fmt::format("did you mean {}? ", printable(similar, 4096));
   throw Error(fmt::format("no image or container {} here", printable(text)),
-              fmt::format("`mlctr pull {}` gets it", printable(text)));
+              fmt::format("{}`mlctr pull {}` gets it", hint, printable(text)));
+}
+
+// Nothing of the registry's is kept from whoever means it: it is said once before, for ^C to come in time.
+void pull_missing(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                  const std::string& similar) try {
+  if (!similar.empty() && has_terminal()) {
+    say(fmt::format("no {} here, but {}: pulling what you typed", printable(text, 4096), printable(similar, 4096)));
+  }
+  pull(configuration, text, choice);
+} catch (const StoppedBySignal&) {
+  throw;
+} catch (Error& error) {
+  error.add_context(fmt::format("no container, image or file {} is here", printable(text)));
+  if (!similar.empty()) {
+    const std::string other = error.hint().empty() ? "" : fmt::format(" Otherwise: {}", error.hint());
+    error.replace_hint(fmt::format("did you mean {}, which is here?{}", printable(similar, 4096), other));
+  }
+  throw;
 }
 
 [[noreturn]] void refuse_vanished(const std::string& text) {
@@ -62,12 +85,12 @@ RunTarget find_or_pull_target(const Configuration& configuration, const std::str
 BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
   auto found = find_base_image(configuration, text);
   if (found && !may_be_newer(*found, choice)) return std::move(*found);
-  if (!found && choice.policy == "never") refuse_missing(text);
-  try {
+  if (found) {
     pull(configuration, text, choice);
-  } catch (Error& error) {
-    if (!found) error.add_context(fmt::format("no container, image or file {} is here", printable(text)));
-    throw;
+  } else {
+    const std::string similar = similar_image(configuration, text);
+    if (choice.policy == "never") refuse_missing(text, similar);
+    pull_missing(configuration, text, choice, similar);
   }
   if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
   refuse_vanished(text);
