@@ -127,7 +127,8 @@ void add_run(CLI::App& program, Action& chosen) {
       "--rm", [options] { options->run->request.lifetime = Lifetime::remove; },
       "Remove the named container afterwards");
   command
-      ->add_option("--pull", options->pull_policy, "When to ask the registry: missing (default), newer, always, never")
+      ->add_option("--pull,--policy", options->pull_policy,
+                   "When to ask the registry: missing (default), newer, always, never")
       ->type_name("POLICY")
       ->check(CLI::IsMember({"missing", "newer", "always", "never"}));
   command->add_flag_callback(
