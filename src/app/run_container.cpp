@@ -81,13 +81,14 @@ void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>
 }
 
 void plan_hooks(Plan& plan, std::vector<std::filesystem::path> hooks, const Configuration& configuration,
-                const RuntimeDirectory& directory, runtime::Environment environment) {
+                const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output) {
   if (!hooks.empty()) make_hook_directory(directory);
   plan.spec.hooks = {.files = std::move(hooks),
                      .place = directory.hooks,
                      .variables = hook_variables(plan.spec.host),
                      .environment = std::move(environment),
-                     .timeout = configuration.hook_timeout};
+                     .timeout = configuration.hook_timeout,
+                     .output = output};
 }
 
 // Said before anything is started.
@@ -135,7 +136,7 @@ Plan make_plan(const Configuration& configuration, const RunSubject& subject, co
   plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   plan.configured = std::move(drop_ins.environment);
   plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,
-             container_environment(request, config, host, plan.configured));
+             container_environment(request, config, host, plan.configured), request.hook_output);
   if (subject.container) {
     plan.spec.upper = runtime::DirectoryUpper{subject.container->upper, subject.container->work};
   }

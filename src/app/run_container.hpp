@@ -37,6 +37,7 @@ struct RunRequest {
   runtime::BaseOptions base{};
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
+  runtime::HookOutput hook_output = runtime::HookOutput::as_it_is;
   std::function<void(const std::string&)> tell{};  ///< takes a line about what is not as usual; may be empty
   std::function<void(const runtime::Environment&)> instead{};  ///< takes the program's place
   std::function<void()> before_join{};  ///< called where the container runs already, and so is as it is

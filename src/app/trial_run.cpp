@@ -84,7 +84,7 @@ void run_trial(const Configuration& configuration, const Fd& image, const runtim
                                      .manifest_digest = std::string(k_name_where_unpacked),
                                      .squashfs = fmt::format("/proc/self/fd/{}", image.get()),
                                      .config_body = ""}};
-  RunRequest request{.command = {fmt::format("/{}", k_program)}};
+  RunRequest request{.command = {fmt::format("/{}", k_program)}, .hook_output = runtime::HookOutput::labelled};
   request.tell = [&](const std::string& line) { say(fmt::format("tell {}\n", line)); };
   try {
     run_container(configuration, subject, request, runtime::look_at_host());
