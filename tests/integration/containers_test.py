@@ -263,7 +263,7 @@ class StoreCommands(NamedContainerTestCase):
 
     def test_rmi_of_an_image_with_linked_containers(self):
         out = self.mlctr("rmi", self.image)[0]
-        self.assertRegex(out, r"removed .*kept by the containers c\)")
+        self.assertRegex(out, r"removed .*; the container c keeps its file: `mlctr rm c` removes it too\)")
         self.assertEqual(self.sh("run", "c", "echo", "well"), "well")
         usage = self.json("du")
         [container] = usage["named_containers"]
