@@ -1,7 +1,9 @@
 // Where a running container can be reached: a Unix socket in the runtime directory, answered by its server
 // (container_server.hpp). It takes one request a connection, as a word, and gives one message back:
-//   describe   the description the container was started with, "mount_namespace" ("mnt:[4026532758]") and "pids"
-//   join       the same without pids; "namespaces" names those whose descriptors come with it, user and mount first
+//   describe   the description the container was started with, "mount_namespace" ("mnt:[4026532758]"), "pids" and
+//              "first_has_ended" (true: its first program)
+//   join       the same without those two; "namespaces" names those whose descriptors come with it, user and mount
+//   first
 #pragma once
 
 #include <filesystem>
