@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "app/settings.hpp"
-#include "app/similar_image.hpp"
+#include <functional>
+
+#include "app/similar_target.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/output.hpp"
@@ -53,21 +54,29 @@ void pull_missing(const Configuration& configuration, const std::string& text, c
   throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
 }
 
-// A slip in a container's name must not fetch a stranger's image of that name.
-void check_not_mistyped(const Configuration& configuration, const std::string& text) {
-  if (!is_container_name(text)) return;
-  std::vector<std::string> names;
-  for (const StoredContainer& container : open_containers(configuration).list().containers) {
-    names.push_back(container.record.name);
-  }
-  const std::string meant = nearest_name(text, names);
-  if (meant.empty()) return;
-  throw Error(fmt::format("no container or image {} here", printable(text)),
-              fmt::format("did you mean the container {}? `mlctr pull {}` gets an image", meant, printable(text)));
-}
-
 bool may_be_newer(const BaseImage& image, const PullChoice& choice) {
   return !image.manifest_digest.empty() && (choice.policy == "newer" || choice.policy == "always");
+}
+
+// `similar` is called where it is not here.
+BaseImage find_or_pull(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                       const std::function<std::string()>& similar) {
+  auto found = find_base_image(configuration, text);
+  if (found && !may_be_newer(*found, choice)) return std::move(*found);
+  if (found) {
+    pull(configuration, text, choice);
+  } else if (choice.policy == "never") {
+    refuse_missing(text, similar());
+  } else {
+    pull_missing(configuration, text, choice, similar());
+  }
+  if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
+  refuse_vanished(text);
+}
+
+std::string similar_target(const Configuration& configuration, const std::string& text) {
+  const std::string container = similar_container(configuration, text);
+  return container.empty() ? similar_image(configuration, text) : fmt::format("the container {}", container);
 }
 
 }  // namespace
@@ -76,24 +85,12 @@ RunTarget find_or_pull_target(const Configuration& configuration, const std::str
   if (auto found = find_run_target(configuration, text)) {
     const auto* image = std::get_if<BaseImage>(&*found);
     if (image == nullptr || !may_be_newer(*image, choice)) return std::move(*found);
-  } else {
-    check_not_mistyped(configuration, text);
   }
-  return find_or_pull_image(configuration, text, choice);
+  return find_or_pull(configuration, text, choice, [&] { return similar_target(configuration, text); });
 }
 
 BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
-  auto found = find_base_image(configuration, text);
-  if (found && !may_be_newer(*found, choice)) return std::move(*found);
-  if (found) {
-    pull(configuration, text, choice);
-  } else {
-    const std::string similar = similar_image(configuration, text);
-    if (choice.policy == "never") refuse_missing(text, similar);
-    pull_missing(configuration, text, choice, similar);
-  }
-  if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
-  refuse_vanished(text);
+  return find_or_pull(configuration, text, choice, [&] { return similar_image(configuration, text); });
 }
 
 }  // namespace mlctr::cli

@@ -21,6 +21,14 @@ class Habits(NamedContainerTestCase):
         for option in ("--pull", "--policy"):
             self.assertIn("up to date", self.mlctr("pull", option, "missing", self.image)[1])
 
+    def test_a_mistyped_container(self):
+        self.create("py38")
+        self.host_variables["https_proxy"] = f"http://{NOWHERE}"
+        for slip in ("py83", "py39", "p38"):
+            self.fails("run", "--pull", "never", slip, "true", says="did you mean the container py38")
+        self.fails("run", "py83", "true", says=["cannot pull", "hint: did you mean the container py38, which is here"])
+        self.assertNotIn("py38", self.fails("run", "--pull", "never", "python", "true", says="no image or container"))
+
     def test_a_mistyped_image(self):
         self.create()
         image = f"{NOWHERE}/team/model:1"

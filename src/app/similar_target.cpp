@@ -1,4 +1,4 @@
-#include "app/similar_image.hpp"
+#include "app/similar_target.hpp"
 
 #include <algorithm>
 
@@ -23,11 +23,12 @@ void drop_common_ends(std::string_view& a, std::string_view& b) {
 
 }  // namespace
 
-bool is_one_slip(std::string_view a, std::string_view b) {
+bool is_one_slip(std::string_view a, std::string_view b, Digits digits) {
   drop_common_ends(a, b);
   if (a.size() == 2 && b.size() == 2) return a[0] == b[1] && a[1] == b[0];
   const bool is_one = std::max(a.size(), b.size()) == 1;
-  return is_one && !(std::ranges::all_of(a, is_digit) && std::ranges::all_of(b, is_digit));
+  const bool is_version = std::ranges::all_of(a, is_digit) && std::ranges::all_of(b, is_digit);
+  return is_one && !(is_version && digits == Digits::versions);
 }
 
 std::string similar_image(const Configuration& configuration, std::string_view text) {
@@ -35,8 +36,16 @@ std::string similar_image(const Configuration& configuration, std::string_view t
   const std::string key = reference_key(text);
   for (const Store& store : open_stores(configuration)) {
     for (const ReferenceRecord& record : store.references()) {
-      if (is_one_slip(key, record.reference)) return familiar_name(record.reference);
+      if (is_one_slip(key, record.reference, Digits::versions)) return familiar_name(record.reference);
     }
+  }
+  return {};
+}
+
+std::string similar_container(const Configuration& configuration, std::string_view text) {
+  if (!is_container_name(text)) return {};
+  for (const StoredContainer& container : open_containers(configuration).list().containers) {
+    if (is_one_slip(text, container.record.name, Digits::counted)) return container.record.name;
   }
   return {};
 }

@@ -1,4 +1,4 @@
-#include "app/similar_image.hpp"
+#include "app/similar_target.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,18 +11,19 @@ TEST_CASE("one slip is a character too much, missing or wrong, or two swapped") 
   for (const char* slip : {"pyton:3", "pythonn:3", "pythom:3", "pyhton:3", "ppython:3", "python:", "ython:3"}) {
     CAPTURE(slip);
     const bool is_digit_alone = std::string_view(slip) == "python:";
-    CHECK(is_one_slip(slip, "python:3") != is_digit_alone);
+    CHECK(is_one_slip(slip, "python:3", Digits::counted));
+    CHECK(is_one_slip(slip, "python:3", Digits::versions) != is_digit_alone);
   }
   for (const char* other : {"python:3", "pyto:3", "yptohn:3", "ruby:3", "", "pythno:31"}) {
-    CHECK_FALSE_MESSAGE(is_one_slip(other, "python:3"), other);
+    CHECK_FALSE_MESSAGE(is_one_slip(other, "python:3", Digits::versions), other);
   }
 }
 
 TEST_CASE("another version is no slip") {
-  CHECK_FALSE(is_one_slip("python:3.8", "python:3.9"));
-  CHECK_FALSE(is_one_slip("python:3.1", "python:3.11"));
-  CHECK_FALSE(is_one_slip("cuda11", "cuda12"));
-  CHECK(is_one_slip("python:3.8", "python:3.x"));
+  CHECK_FALSE(is_one_slip("python:3.8", "python:3.9", Digits::versions));
+  CHECK_FALSE(is_one_slip("python:3.1", "python:3.11", Digits::versions));
+  CHECK_FALSE(is_one_slip("cuda11", "cuda12", Digits::versions));
+  CHECK(is_one_slip("python:3.8", "python:3.x", Digits::versions));
 }
 
 TEST_CASE("an image is like another whose name is one slip away, however both are typed") {
