@@ -37,7 +37,10 @@ TEST_CASE("what the server adds is read") {
   auto json = nlohmann::json::parse(to_description({.name = "c"}));
   json["pids"] = {4, 5};
   json["mount_namespace"] = "mnt:[4026532758]";
+  CHECK(parse_description(json.dump()).first_program == RunningContainer::FirstProgram::runs);
+  json["first_has_ended"] = true;
   const RunningContainer found = parse_description(json.dump());
+  CHECK(found.first_program == RunningContainer::FirstProgram::ended);
   CHECK(found.pids == std::vector<pid_t>{4, 5});
   CHECK(found.mount_namespace == "mnt:[4026532758]");
 }
