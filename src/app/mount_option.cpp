@@ -93,6 +93,7 @@ std::string parse_target(std::string_view whole, const std::string& target) {
 
 runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory) {
   const std::vector<std::string> fields = split_fields(text);
+  if (text.starts_with("type=")) refuse(text, "docker's syntax is not this one");
   if (fields.size() > 3 || fields[0].empty()) refuse(text, "not a mount");
   const std::vector<std::string> options = split_options(fields.size() > 2 ? fields[2] : "");
 

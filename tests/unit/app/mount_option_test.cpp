@@ -73,7 +73,8 @@ TEST_CASE("a squashfs file is a directory unless it is to be the file") {
 
 TEST_CASE("mistakes are told with the whole mount") {
   for (const std::string_view text : {"", ":/mnt", "/a:/b:ro:x", "/a:relative", "/a:/", "/a:/..", "/a:/x/../../y",
-                                      "/a:/b:rx", "tmpfs", "umount", "tmpfs:/x:size=many", "/a:/b:size=1M"}) {
+                                      "/a:/b:rx", "tmpfs", "umount", "tmpfs:/x:size=many", "/a:/b:size=1M",
+                                      "/a:/b:suid", "/a:/b:dev", "/a:/b:exec", "type=bind,source=/a,target=/b"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_mount(text, "/"), UsageError);
   }
