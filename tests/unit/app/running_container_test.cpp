@@ -48,7 +48,8 @@ TEST_CASE("what the server adds is read") {
 TEST_CASE("what is no description is refused") {
   auto wide = nlohmann::json::parse(to_description({.name = "c"}));
   wide["image"] = "\xe2\x82\xac";  // no byte has this code point
-  for (const std::string& text : {std::string(""), std::string("{}"), std::string("[1]"), std::string("{\"name\":3}"), wide.dump()}) {
+  for (const std::string& text :
+       {std::string(""), std::string("{}"), std::string("[1]"), std::string("{\"name\":3}"), wide.dump()}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_description(text), Error);
   }
