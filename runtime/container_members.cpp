@@ -8,7 +8,9 @@
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
-ContainerMembers::ContainerMembers(pid_t founder) : mount_namespace_(namespace_id(founder, "mnt")), known_{founder} {}
+
+ContainerMembers::ContainerMembers(pid_t founder)
+    : founder_(founder), mount_namespace_(namespace_id(founder, "mnt")), known_{founder} {}
 
 void ContainerMembers::add(pid_t pid) {
   std::erase_if(known_, [](pid_t known) { return namespace_id(known, "mnt").empty(); });

@@ -19,6 +19,9 @@ class ContainerMembers {
   /// A process that is about to join.
   void add(pid_t pid);
 
+  /// Whether the container's first program is still there.
+  bool has_founder() const { return is_inside(founder_); }
+
   /// As /proc/PID/ns/mnt reads for each of them: "mnt:[4026532758]".
   const std::string& mount_namespace() const noexcept { return mount_namespace_; }
 
@@ -37,6 +40,7 @@ class ContainerMembers {
  private:
   bool is_inside(pid_t pid) const;
 
+  pid_t founder_;
   std::string mount_namespace_;  // "mnt:[4026532758]", namespaces(7)
   std::vector<pid_t> known_;
 };

@@ -188,6 +188,7 @@ class Server {
     std::vector<Fd> namespaces;
     if (members_) answer["mount_namespace"] = members_->mount_namespace();
     if (request.text != k_join) {
+      answer["first_has_ended"] = members_ && !members_->has_founder();
       answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
     } else if (members_) {
       ContainerMembers::Namespaces found = members_->namespaces();

@@ -1,4 +1,5 @@
-// Other processes: what /proc says of them (proc(5), namespaces(7); stale by the time it is read), their signals, their ends.
+// Other processes: what /proc says of them (proc(5), namespaces(7); stale by the time it is read), their signals, their
+// ends.
 #pragma once
 
 #include <sys/types.h>
@@ -20,6 +21,9 @@ std::string namespace_path(pid_t pid, std::string_view kind);
 
 /// "mnt:[4026532758]"; empty where there is no such process, or it is not ours to look at.
 std::string namespace_id(pid_t pid, std::string_view kind);
+
+/// The words it was started with, as it shows them; empty where it has ended, reaped or not.
+std::vector<std::string> command_of(pid_t pid);
 
 /// Whether the process is stopped, as by SIGSTOP.
 bool is_stopped(pid_t pid);

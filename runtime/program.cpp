@@ -21,9 +21,7 @@ namespace {
 
 std::string_view value_of(const std::vector<std::string>& environment, std::string_view name) {
   for (const std::string& entry : environment) {
-    if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=') {
-      return std::string_view(entry).substr(name.size() + 1);
-    }
+    if (is_entry_of(entry, name)) return std::string_view(entry).substr(name.size() + 1);
   }
   return {};
 }

@@ -14,6 +14,7 @@ namespace mlctr {
 struct ContainerDropIns {
   std::vector<runtime::EnvironmentEdit> environment;  ///< of environ.d/*.env, "${NAME}" put in from the host's
   runtime::FstabMounts mounts;                        ///< of mounts.d/*.fstab
+  std::vector<std::string> ignored;                   ///< a line for each file of environ.d with lines that set nothing
   std::vector<std::filesystem::path> hooks;           ///< hooks.d/*.sh that can be executed, in the order to run them
 };
 

@@ -82,6 +82,19 @@ class ImageMounts {
   std::vector<std::string> left_out_;
 };
 
+// "${PATH}:/opt/x" without a value is ":/opt/x": an empty element would be the current directory.
+void drop_empty_elements(std::string& entry) {
+  const std::size_t equals = entry.find('=');
+  if (equals == entry.npos || !std::string_view(entry).substr(0, equals).ends_with("PATH")) return;
+  std::string kept = entry.substr(0, equals + 1);
+  for (std::string_view rest = std::string_view(entry).substr(equals + 1); !rest.empty();) {
+    const std::string_view element = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(element.size() + 1, rest.size()));
+    if (!element.empty()) kept.append(kept.back() == '=' ? "" : ":").append(element);
+  }
+  entry = std::move(kept);
+}
+
 }  // namespace
 
 std::string enroot_config(const squashfs::Reader& image) {
@@ -101,19 +114,6 @@ std::string enroot_config(const squashfs::Reader& image) {
   const nlohmann::json whole{{"config", config},
                              {"rootfs", {{"type", "layers"}, {"diff_ids", nlohmann::json::array()}}}};
   return whole.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
-}
-
-// "${PATH}:/opt/x" without a value is ":/opt/x": an empty element would be the current directory.
-void drop_empty_elements(std::string& entry) {
-  const std::size_t equals = entry.find('=');
-  if (equals == entry.npos || !std::string_view(entry).substr(0, equals).ends_with("PATH")) return;
-  std::string kept = entry.substr(0, equals + 1);
-  for (std::string_view rest = std::string_view(entry).substr(equals + 1); !rest.empty();) {
-    const std::string_view element = rest.substr(0, rest.find(':'));
-    rest.remove_prefix(std::min(element.size() + 1, rest.size()));
-    if (!element.empty()) kept.append(kept.back() == '=' ? "" : ":").append(element);
-  }
-  entry = std::move(kept);
 }
 
 ImageConfig with_host_variables(ImageConfig config, const runtime::Host& host) {

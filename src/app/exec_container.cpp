@@ -68,7 +68,9 @@ runtime::Program make_program(const RunningContainer& container, const ExecReque
       .remap = request.remap.value_or(container.remap),
       .environment = container.environment,
       .working_directory = request.working_directory.empty() ? container.working_directory : request.working_directory,
-      .entrypoint = Entrypoint::none};
+      .entrypoint = Entrypoint::none,
+      .container_name = container.name};
+  if (request.prompt == Prompt::named) run.prompt_name = prompt_name_of(container.name, container.image);
   run.base.home = container.home;
   run.environment.insert(run.environment.end(), request.environment.begin(), request.environment.end());
   return {.command = container_command(run, image),

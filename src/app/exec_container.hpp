@@ -16,11 +16,15 @@
 
 namespace mlctr {
 
+/// named: shells say in their prompt where they are.
+enum class Prompt { plain, named };
+
 struct ExecRequest {
   std::vector<std::string> command{};      ///< empty: a shell
   std::optional<runtime::Remap> remap{};   ///< absent: as the container's first program
   std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
   std::string working_directory{};         ///< empty: as the container's first program
+  Prompt prompt = Prompt::plain;
 };
 
 /// `text` is a container's name, the number `mlctr ps` shows, or the pid of any process in one. Becomes the program; in

@@ -31,13 +31,6 @@ constexpr std::uint64_t k_little_bytes = 10'000'000'000;  // images for ML have 
 constexpr std::chrono::seconds k_patience{5};
 constexpr const char* k_place = "/";  // covered in this process's own view alone
 
-// Where something would be made that is not there yet.
-std::filesystem::path nearest_existing(std::filesystem::path path) {
-  struct stat status {};
-  while (::stat(path.c_str(), &status) != 0 && path.has_relative_path()) path = path.parent_path();
-  return path;
-}
-
 // A directory below the nearest existing one, removed with all that is in it. Named as what `mlctr gc` removes.
 class ProbeDirectory {
  public:

@@ -33,6 +33,7 @@ namespace {
 
 // Stands for the rootfs where none is made.
 constexpr const char* k_no_rootfs = "/run/mlctr/rootfs";
+constexpr std::size_t k_lost_examples = 3;  // what fits a line
 
 // Everything about a run that is settled before the first namespace.
 struct Plan {
@@ -65,8 +66,8 @@ void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Moun
   mounts.insert(mounts.end(), more.begin(), more.end());
 }
 
-// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
-// asked for now.
+// The image's come first, so that none is made in a directory of the host's; the user's own last, over all that others
+// put there.
 void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>& of_image, const RunRequest& request,
                  const runtime::Host& host, const runtime::FstabMounts& configured) {
   spec.mounts = of_image;
@@ -80,13 +81,14 @@ void plan_mounts(runtime::ContainerSpec& spec, const std::vector<runtime::Mount>
 }
 
 void plan_hooks(Plan& plan, std::vector<std::filesystem::path> hooks, const Configuration& configuration,
-                const RuntimeDirectory& directory, runtime::Environment environment) {
+                const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output) {
   if (!hooks.empty()) make_hook_directory(directory);
   plan.spec.hooks = {.files = std::move(hooks),
                      .place = directory.hooks,
                      .variables = hook_variables(plan.spec.host),
                      .environment = std::move(environment),
-                     .timeout = configuration.hook_timeout};
+                     .timeout = configuration.hook_timeout,
+                     .output = output};
 }
 
 // Said before anything is started.
@@ -114,6 +116,11 @@ void check_architecture(const BaseImage& image, const ImageConfig& config) {
                   host));
 }
 
+void tell_all(const std::vector<std::string>& lines, const RunRequest& request) {
+  if (!request.tell) return;
+  for (const std::string& line : lines) request.tell(line);
+}
+
 Plan make_plan(const Configuration& configuration, const RunSubject& subject, const ImageConfig& config,
                const RunRequest& request, const runtime::Host& host, const RuntimeDirectory& directory) {
   check_architecture(subject.image, config);
@@ -125,10 +132,11 @@ Plan make_plan(const Configuration& configuration, const RunSubject& subject, co
   plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
   ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
+  tell_all(drop_ins.ignored, request);
   plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   plan.configured = std::move(drop_ins.environment);
   plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,
-             container_environment(request, config, host, plan.configured));
+             container_environment(request, config, host, plan.configured), request.hook_output);
   if (subject.container) {
     plan.spec.upper = runtime::DirectoryUpper{subject.container->upper, subject.container->work};
   }
@@ -326,13 +334,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     }
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
-  return {end, is_asked ? changed.count() : 0};
+  return {end, is_asked ? changed.find(k_lost_examples) : LostFiles{}};
 }
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                          const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
   const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
   if (drop_ins.hooks.empty()) {
+    tell_all(drop_ins.ignored, request);
     return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
   }
   RunRequest started = request;

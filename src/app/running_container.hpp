@@ -25,15 +25,17 @@ struct RunningContainer {
   runtime::HomeMount home = runtime::HomeMount::yes;
 
   // What a program that comes later starts with, as the first one did.
-  std::vector<std::string> image_environment{};  ///< "NAME=VALUE", the image's
+  std::vector<std::string> image_environment{};        ///< "NAME=VALUE", the image's
   std::vector<runtime::EnvironmentEdit> configured{};  ///< what environ.d and hooks made of it
   std::vector<std::string> environment{};              ///< --env and --env-file of the run
-  std::string image_directory{};                 ///< WORKDIR
-  std::string working_directory{};               ///< --workdir of the run; may be empty
+  std::string image_directory{};                       ///< WORKDIR
+  std::string working_directory{};                     ///< --workdir of the run; may be empty
 
   // Added by the server with every answer.
   std::string mount_namespace{};  ///< "mnt:[4026532758]"
   std::vector<pid_t> pids{};      ///< only in answer to "describe"
+  /// Whose `command` is, ended before others did; only in answer to "describe".
+  enum class FirstProgram { runs, ended } first_program = FirstProgram::runs;
 };
 
 /// A JSON object, without what the server adds. Environments and paths need not be UTF-8: each byte goes as the code

@@ -15,6 +15,10 @@ std::string describe(int errno_value) {
 
 Error::Error(std::string message, std::string hint) : message_(std::move(message)), hint_(std::move(hint)) {}
 
+std::string Error::in_one_line() const {
+  return hint_.empty() ? message_ : message_ + "; " + hint_;
+}
+
 Error& Error::add_context(std::string_view action) {
   message_.insert(0, ": ");
   message_.insert(0, action);

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "cli/commands.hpp"
 #include "cli/run_options.hpp"
+#include "cli/terminal.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -22,6 +23,7 @@ int exec(const ExecOptions& options) {
   const RunRequest run = make_run_request(*options.run, host);
   ExecRequest request{
       .command = words.command, .environment = run.environment, .working_directory = run.working_directory};
+  if (has_terminal()) request.prompt = Prompt::named;
   if (options.identity == ExecOptions::Identity::chosen) request.remap = run.remap;
   return end_as(exec_container(load_configuration(), words.target, request, host));
 }

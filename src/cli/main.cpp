@@ -42,7 +42,7 @@ int run(int argc, char** argv) {
   try {
     return parse_command_line(argc, argv)();
   } catch (const StoppedBySignal& stopped) {
-    say(stopped.hint().empty() ? stopped.message() : fmt::format("{}; {}", stopped.message(), stopped.hint()));
+    say(stopped.in_one_line());
     die_of_signal(stopped.signal_number());
   } catch (const ReaderGone&) {
     return k_broken_pipe;

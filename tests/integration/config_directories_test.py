@@ -42,6 +42,15 @@ class EnvironmentFiles(ConfigDirectories):
         for line in (f"A=quoted text    # {file}", f"B=second    # {file.parent}/20-b.env", "OVER=user    # --env"):
             self.assertIn(line + "\n", out)
 
+    def test_lines_that_set_nothing_are_named(self):
+        file = self.drop_in("environ.d/10-a.env", "# c\n\nA=1\nexport B=2\n\x1b[31m\nMLCTR_STORE=/x\n")
+        for options in ([], ["--explain-env"]):
+            out, errors = self.mlctr("run", *options, self.image, "env")
+            self.assertIn("A=1", out)
+            self.assertEqual(errors, f"mlctr: {file}:4: ignored, as it is not NAME=VALUE, or NAME is a runtime's own, and 2 more\n")
+        file.write_text("# all of it\n A=1\n")
+        self.assertEqual(self.mlctr("run", self.image, "true")[1], "")
+
     def test_programs_that_come_later_get_them_too(self):
         self.drop_in("environ.d/10-a.env", "A=1\n")
         self.hook("10.sh", 'echo B=2 >> "$ENROOT_ENVIRON"; sed -i /^LANG=/d "$ENROOT_ENVIRON"')
@@ -88,6 +97,14 @@ class MountFiles(ConfigDirectories):
     def test_the_users_own_mount_is_last(self):
         self.drop_in("mounts.d/10.fstab", "tmpfs /mnt/a x-create=dir,mode=0700\n")
         self.assertEqual(self.sh_in("ls /mnt/a | head -1", "--mount", "/usr/share/doc:/mnt/a")[0].count("\n"), 1)
+
+    def test_a_squashfs_file_is_a_directory(self):
+        tree = self.home / "dataset"
+        tree.mkdir()
+        (tree / "sample").write_text("42\n")
+        file = self.image_from(tree)
+        self.drop_in("mounts.d/a.fstab", f"{file} /one\n{file} /two squashfs ro\n{file} /file none x-create=file,bind\n{self.home}/none.sqsh /no squashfs nofail\n")
+        self.assertEqual(self.sh_in("cat /one/sample /two/sample; head -c 4 /file; ls -d /no || true")[0], "42\n42\nhsqs")
 
     def test_mounts_of_the_container_itself(self):
         self.drop_in("mounts.d/10.fstab", "${ENROOT_ROOTFS}/etc /again none x-create=dir,bind,ro\nnone /tmp none x-detach\n"

@@ -81,6 +81,27 @@ TEST_CASE("a mount remembers its line") {
   CHECK(test::contains(directories.refused(), "etc/mounts.d/bad.fstab:2: no such mount option: nonsense"));
 }
 
+TEST_CASE("a squashfs file is a directory where its line leaves that open") {
+  Directories directories;
+  directories.write("data.sqsh", "hsqs and more");
+  directories.write("other", "not one");
+  const std::string there = directories.root.path().string();
+  const auto source = [&](const std::string& line) {
+    directories.write("home/mounts.d/x.fstab", there + "/" + line + "\n");
+    return directories.read().mounts.after_hooks.at(0).source;
+  };
+  for (const char* line : {"data.sqsh /d", "data.sqsh /d squashfs", "data.sqsh /d squashfs ro,nofail",
+                           "data.sqsh /d none bind,x-create=dir"}) {
+    CHECK_MESSAGE(std::holds_alternative<runtime::SquashfsMount>(source(line)), line);
+  }
+  for (const char* line :
+       {"data.sqsh /d bind", "data.sqsh /d none bind,x-create=file", "other /d", "missing /d squashfs nofail"}) {
+    CHECK_MESSAGE(std::holds_alternative<runtime::BindMount>(source(line)), line);
+  }
+  directories.write("home/mounts.d/x.fstab", there + "/other /d squashfs\n");
+  CHECK(test::contains(directories.refused(), "x.fstab:1: " + there + "/other is no squashfs file"));
+}
+
 TEST_CASE("only what can be executed is a hook") {
   Directories directories;
   const auto hook = directories.write("etc/hooks.d/10.sh", "#!/bin/sh\n", 0755);
