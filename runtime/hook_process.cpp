@@ -19,6 +19,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
@@ -84,6 +85,7 @@ struct Arguments {
   ::dup2(null, STDOUT_FILENO);
   ::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   keep_capabilities();
+  restore_soft_limits();
   if (::chdir("/") == 0) ::execve(arguments.direct[0], arguments.direct.data(), arguments.environment.data());
   // A script without a #! line, as bash runs one.
   if (errno == ENOEXEC) ::execve("/bin/sh", arguments.through_shell.data(), arguments.environment.data());
@@ -131,7 +133,7 @@ void run_hook(const std::filesystem::path& file, const std::vector<std::string>&
   Pipe report = make_pipe();
   const HeldSignals signals;
   const pid_t hook = ::fork();
-  if (hook < 0) throw SysError("cannot start a process");
+  if (hook < 0) throw fork_error("cannot start a process", errno);
   if (hook == 0) become_hook(arguments, signals, null.get(), report.write_end.get());
   report.write_end.reset();
   ::setpgid(hook, hook);  // whoever is first

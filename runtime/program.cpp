@@ -13,6 +13,7 @@
 
 #include "base/fd.hpp"
 #include "base/printable.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/remap_filter.hpp"
 
@@ -108,6 +109,7 @@ void become(const Program& program) {
   const std::vector<char*> environment = pointers(program.environment);
   int first_failure = 0;
   std::string refused;
+  restore_soft_limits();
   for (const std::string& path : candidates(program)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;
@@ -118,6 +120,7 @@ void become(const Program& program) {
       refused = path;
     }
   }
+  raise_soft_limits();  // to tell of it
   if (first_failure != 0) refuse(refused, first_failure);
   throw CommandError(CommandError::Kind::not_found,
                      fmt::format("command not found in the container: {}",
