@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from containers import layout
-from harness import binary, root_command
+from harness import as_root, binary, root_command
 from named_containers import WAIT_SECONDS, NamedContainerTestCase, until
 
 CONFIG = "config/mlctr"
@@ -218,6 +218,31 @@ class Hooks(ConfigDirectories):
         process.terminate()
         process.communicate(timeout=WAIT_SECONDS)
         self.assertEqual(process.returncode, -signal.SIGTERM)
+
+
+    def test_killed(self):
+        """A start that was killed leaves nothing of its hooks, and nothing to join."""
+        self.create()
+        for target in ("c", self.image):
+            with self.subTest(target=target):
+                self.hook("05.sh", "setsid sleep 600 2>/dev/null &")  # was there before
+                self.hook("10.sh", "(sleep 600 & setsid sleep 600 & echo here > $HOME/hooked) 2>/dev/null; sleep 600; true")
+                process = self.start("run", target, "true")
+                until(lambda: (self.home / "hooked").exists(), "the hook")
+                os.kill(process.pid, signal.SIGKILL)
+                for name in ("05.sh", "10.sh"):
+                    os.unlink(self.home / CONFIG / "hooks.d" / name)
+                as_root("rm", self.home / "hooked")
+                self.assertEqual(self.mlctr("run", target, "echo", "whole"), ("whole\n", ""))
+                process.communicate(timeout=WAIT_SECONDS)
+                self.assert_nothing_runs()
+
+    def test_what_a_failing_one_leaves(self):
+        self.create()
+        self.hook("10.sh", "setsid sleep 600 2>/dev/null & exit 1")
+        self.fails("run", "c", "true", says="exit code 1", hint=False)
+        os.unlink(self.home / CONFIG / "hooks.d/10.sh")
+        self.assertEqual(self.mlctr("run", "c", "echo", "whole"), ("whole\n", ""))
 
 
 class AdminDirectory(ConfigDirectories):
