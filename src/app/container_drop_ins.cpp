@@ -52,7 +52,15 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
     append(found.mounts.after_hooks, std::move(mounts.after_hooks));
   }
   for (const auto& file : list_drop_ins(configuration, "hooks.d", ".sh")) {
-    if (is_trusted_program(configuration, file)) found.hooks.push_back(file);
+    switch (look_at_hook(configuration, file)) {
+      case HookKind::program:
+        found.hooks.push_back(file);
+        break;
+      case HookKind::not_executable:
+        break;
+      case HookKind::dangling_link:
+        found.warnings.push_back(fmt::format("{} is a link to no file: that hook is left out", shown(file)));
+    }
   }
   return found;
 }

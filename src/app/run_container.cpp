@@ -125,6 +125,9 @@ Plan make_plan(const Configuration& configuration, const RunSubject& subject, co
   plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
   ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
+  for (const std::string& warning : drop_ins.warnings) {
+    if (request.tell) request.tell(warning);
+  }
   plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   plan.configured = std::move(drop_ins.environment);
   plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,

@@ -206,10 +206,23 @@ class Hooks(ConfigDirectories):
 
     def test_trust(self):
         self.hook("10.sh", "true", mode=0o757)
-        self.fails("run", self.image, "true", says=["10.sh: everyone may write to it", "chmod o-w"])
+        self.fails("run", self.image, "true", says=["10.sh: everyone may write to it", "chmod go-w"])
+        self.hook("10.sh", "true", mode=0o775)
+        self.fails("run", self.image, "true", says=["10.sh: its group may write to it", "chmod go-w"])
         self.hook("10.sh", "true")
         (self.home / CONFIG / "hooks.d").chmod(0o777)
         self.fails("run", self.image, "true", says=["hooks.d: everyone may write to it"])
+
+    def test_anothers(self):
+        file = self.hook("10.sh", "true")
+        as_root("chown", "daemon", file)
+        self.fails("run", self.image, "true", says=["10.sh: it belongs to user", "make it your own"])
+
+    def test_a_dangling_link_is_named(self):
+        file = self.hook("10.sh", "echo ran >&2")
+        (file.parent / "20.sh").symlink_to("/not/there")
+        errors = self.mlctr("run", self.image, "true")[1]
+        self.assertEqual(errors, f"mlctr: {file.parent}/20.sh is a link to no file: that hook is left out\nran\n")
 
     def test_interrupted(self):
         self.hook("10.sh", "touch $HOME/hooked; sleep 600")
@@ -281,5 +294,12 @@ class AdminDirectory(ConfigDirectories):
         out, errors = self.sh_in("echo $WHO $ADMIN; ls -d /site")
         self.assertEqual((out, errors), ("user 1\n/site\n", "admin 50\nuser 10\nuser 50\n"))
         self.assertIn("WHO=user    # " + str(self.home), self.mlctr("run", "--explain-env", self.image)[0])
+        self.admins("hooks.d/50.sh", "#!/bin/sh\n", 0o755)
+        self.etc.chmod(0o775)
+        self.fails("run", self.image, "true", says=["/etc/mlctr: its group may write to it", "chmod go-w /etc/mlctr"])
+        self.etc.chmod(0o755)
+        as_root("chown", "daemon", self.etc / "hooks.d/50.sh")
+        self.fails("run", self.image, "true", says=["50.sh: it belongs to user", "chown root:"])
+        as_root("chown", "root", self.etc / "hooks.d/50.sh")
         self.admins("hooks.d/50.sh", "#!/bin/sh\n", 0o757)
         self.fails("run", self.image, "true", says=["/etc/mlctr/hooks.d/50.sh: everyone may write to it"])
