@@ -19,6 +19,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
 #include "base/soft_limits.hpp"
 #include "runtime/process_table.hpp"
 
@@ -86,6 +87,7 @@ struct Arguments {
   ::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   keep_capabilities();
   restore_soft_limits();
+  restore_umask();
   if (::chdir("/") == 0) ::execve(arguments.direct[0], arguments.direct.data(), arguments.environment.data());
   // A script without a #! line, as bash runs one.
   if (errno == ENOEXEC) ::execve("/bin/sh", arguments.through_shell.data(), arguments.environment.data());

@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
 #include "base/soft_limits.hpp"
 #include "runtime/environment.hpp"
@@ -110,6 +111,7 @@ void become(const Program& program) {
   int first_failure = 0;
   std::string refused;
   restore_soft_limits();
+  restore_umask();
   for (const std::string& path : candidates(program)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;

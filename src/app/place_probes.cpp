@@ -188,11 +188,6 @@ Finding probe_store(const Configuration& configuration) {
   struct stat status {};
   const bool exists = ::stat(store.c_str(), &status) == 0;
   try {
-    check_umask(store);
-  } catch (const Error& error) {
-    return refused_store(error, {"umask 022"});
-  }
-  try {
     if (exists) check_store_is_private(store);
   } catch (const Error& error) {
     return refused_store(error, {fmt::format("chmod o-w {}", store.string())});

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
 #include "base/soft_limits.hpp"
 #include "cli/command_line.hpp"
@@ -65,6 +66,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   mlctr::raise_soft_limits();
+  mlctr::spare_owner_in_umask();
   mlctr::cli::open_standard_descriptors();
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file over the limit of `ulimit -f`
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an answer from write(2), not a death

@@ -30,6 +30,24 @@ class Limits(NamedContainerTestCase):
         self.limit = "ulimit -S -n 20"
         self.assertEqual(self.mlctr("run", self.image, "true")[1], "20\n")
 
+    def test_a_umask_is_the_programs_only(self):
+        """What mlctr makes stays its owner's: its runtime directory, the store, containers."""
+        self.write("config/mlctr/hooks.d/10.sh", "#!/bin/sh\numask >&2\n", 0o755)
+        self.give_to_user(self.home / "config/mlctr/hooks.d")
+        for mask in ("0777", "0277", "0477"):
+            with self.subTest(umask=mask):
+                self.limit = f"umask {mask}; export MLCTR_STORE={self.home}/tmp/s{mask} MLCTR_RUNTIME_DIR={self.home}/tmp/r{mask}"
+                self.mlctr("pull", "--quiet", self.image)
+                for name in ("c", "c"):
+                    self.assertEqual(self.mlctr("run", "--name", name, self.image, "sh", "-c", "umask"), (f"{mask}\n", f"{mask}\n"))
+                self.mlctr("save", "--quiet", "c", self.home / f"tmp/{mask}.sqsh")
+                self.assertEqual(self.mlctr("run", self.home / f"tmp/{mask}.sqsh", "echo", "ran")[0], "ran\n")
+                self.mlctr("rm", "c")
+                self.mlctr("gc")
+                self.limit = self.limit.partition(";")[2].strip()
+                self.assertEqual(self.mlctr("run", "--name", "after", self.image, "echo", "ran")[0], "ran\n")
+                self.assertEqual(self.json("doctor")["ok"], True)
+
     def test_hard_limits_are_named(self):
         for letter, value, says in (
             ("s", 64, ["64 KiB of stack", "ulimit -s 8192"]),
