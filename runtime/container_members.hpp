@@ -28,6 +28,9 @@ class ContainerMembers {
   /// Those that are inside now; looks at every process of the machine.
   std::vector<pid_t> pids() const;
 
+  /// Ends all that are inside but `spared`, and waits for it; gives up on what does not end within seconds.
+  void kill_all_but(pid_t spared) const;
+
   /// Descriptors of one member's user and mount namespaces, then of each other namespace of it that differs from the
   /// caller's ("net", "ipc", "uts", "pid"); names[i] says which namespace fds[i] is. Empty where nobody is inside any
   /// more.

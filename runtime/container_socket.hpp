@@ -44,6 +44,9 @@ class ContainerSocket {
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
 
+/// Whether a server listens there, answering or not.
+bool has_server(const std::filesystem::path& directory, const std::string& name);
+
 /// Removes the socket of a server that was killed; one that someone listens on stays. Nobody may be making a socket of
 /// that name meanwhile.
 void remove_dead_socket(const std::filesystem::path& directory, const std::string& name);

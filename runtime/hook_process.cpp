@@ -20,7 +20,9 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/labelled_output.hpp"
 #include "runtime/process_table.hpp"
 
@@ -88,6 +90,8 @@ struct Arguments {
   ::dup2(error, STDERR_FILENO);
   ::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   keep_capabilities();
+  restore_soft_limits();
+  restore_umask();
   if (::chdir("/") == 0) ::execve(arguments.direct[0], arguments.direct.data(), arguments.environment.data());
   // A script without a #! line, as bash runs one.
   if (errno == ENOEXEC) ::execve("/bin/sh", arguments.through_shell.data(), arguments.environment.data());
@@ -140,7 +144,7 @@ void run_hook(const std::filesystem::path& file, const std::vector<std::string>&
   if (output == HookOutput::labelled) said.emplace(printable(file.filename().string()));
   const HeldSignals signals;
   const pid_t hook = ::fork();
-  if (hook < 0) throw SysError("cannot start a process");
+  if (hook < 0) throw fork_error("cannot start a process", errno);
   if (hook == 0) {
     become_hook(arguments, signals, null.get(), report.write_end.get(), said ? said->write_end() : STDERR_FILENO);
   }

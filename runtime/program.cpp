@@ -12,7 +12,9 @@
 #include <csignal>
 
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/remap_filter.hpp"
 
@@ -105,6 +107,8 @@ void become(const Program& program) {
   const std::vector<char*> environment = pointers(program.environment);
   int first_failure = 0;
   std::string refused;
+  restore_soft_limits();
+  restore_umask();
   for (const std::string& path : program_paths(program.command[0], program.environment)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;
@@ -115,6 +119,7 @@ void become(const Program& program) {
       refused = path;
     }
   }
+  raise_soft_limits();  // to tell of it
   if (first_failure != 0) refuse(refused, first_failure);
   throw CommandError(CommandError::Kind::not_found,
                      fmt::format("command not found in the container: {}",

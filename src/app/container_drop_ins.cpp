@@ -53,7 +53,7 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
     const std::string text = read_drop_in(configuration, file);
     add_environment(found.environment, text, value_of, file);
     const std::vector<std::size_t> ignored = runtime::ignored_lines(text);
-    if (!ignored.empty()) found.ignored.push_back(describe_ignored(file, ignored));
+    if (!ignored.empty()) found.warnings.push_back(describe_ignored(file, ignored));
   }
   for (const auto& file : list_drop_ins(configuration, "mounts.d", ".fstab")) {
     runtime::FstabMounts mounts = runtime::plan_fstab(
@@ -63,7 +63,15 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
     append(found.mounts.after_hooks, std::move(mounts.after_hooks));
   }
   for (const auto& file : list_drop_ins(configuration, "hooks.d", ".sh")) {
-    if (is_trusted_program(configuration, file)) found.hooks.push_back(file);
+    switch (look_at_hook(configuration, file)) {
+      case HookKind::program:
+        found.hooks.push_back(file);
+        break;
+      case HookKind::not_executable:
+        break;
+      case HookKind::dangling_link:
+        found.warnings.push_back(fmt::format("{} is a link to no file: that hook is left out", shown(file)));
+    }
   }
   return found;
 }

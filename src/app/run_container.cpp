@@ -132,7 +132,7 @@ Plan make_plan(const Configuration& configuration, const RunSubject& subject, co
   plan.spec.host = host;
   plan.spec.scratch = directory.scratch;
   ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
-  tell_all(drop_ins.ignored, request);
+  tell_all(drop_ins.warnings, request);
   plan_mounts(plan.spec, enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   plan.configured = std::move(drop_ins.environment);
   plan_hooks(plan, std::move(drop_ins.hooks), configuration, directory,
@@ -341,7 +341,7 @@ void explain_environment(const Configuration& configuration, const RunSubject& s
                          const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
   const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
   if (drop_ins.hooks.empty()) {
-    tell_all(drop_ins.ignored, request);
+    tell_all(drop_ins.warnings, request);
     return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
   }
   RunRequest started = request;

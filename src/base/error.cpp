@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/soft_limits.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -38,6 +40,7 @@ Error& Error::replace_hint(std::string hint) {
 SysError::SysError(std::string_view action) : SysError(action, errno) {}
 
 SysError::SysError(std::string_view action, int errno_value)
-    : Error(std::string(action) + ": " + describe(errno_value)), errno_value_(errno_value) {}
+    : Error(std::string(action) + ": " + describe(errno_value), errno_value == EMFILE ? too_many_files_hint() : ""),
+      errno_value_(errno_value) {}
 
 }  // namespace mlctr

@@ -298,12 +298,6 @@ class PlacesTest(DoctorTestCase):
         self.assert_found(store, "warning", "on tmpfs, 0.0 GB free", "3 to 20 GB")
         self.assertEqual(store["fix"][0], "mlctr gc")
 
-    def test_an_umask_that_locks_its_owner_out(self):
-        self.inner = ["sh", "-c", 'umask 0777; exec "$@"', "sh"]
-        store = self.doctor(ok=None)["store"]
-        self.assert_found(store, "warning", "umask 0777")
-        self.assertEqual(store["fix"], ["umask 022"])
-
     def test_a_runtime_directory_that_is_not_ones_own(self):
         directory = self.home / "runtime"
         directory.mkdir(mode=0o755)
