@@ -117,13 +117,14 @@ void make(const Configuration& configuration, const RunSubject& subject, const S
           const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
   const runtime::Host shared = without_task(host);
   const RunRequest run = run_request(request);
-  const ImageConfig config = config_of(subject.image, shared);
+  ImageConfig config;
   std::optional<PlannedContainer> plan;
   try {
     if (request.name_use == NameUse::exec) {
       throw Error(fmt::format("--container-name={0}:exec: the container {0} is not running", request.name),
                   fmt::format("--container-name={} starts it", request.name));
     }
+    config = config_of(subject.image, shared);
     plan.emplace(configuration, subject, run, config, shared, open_runtime_directory());
   } catch (...) {
     socket.remove();  // no server will
