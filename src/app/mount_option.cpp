@@ -22,15 +22,15 @@ constexpr std::string_view k_syntax = "it is SRC[:DST[:OPTION+OPTION]], tmpfs:DS
 // (mount_namespaces(7)), and no option loosens what another one says.
 constexpr std::array<std::string_view, 6> k_ignored{"rw", "noatime", "relatime", "bind", "rbind", "file"};
 
-[[noreturn]] void refuse(std::string_view text, std::string_view cause) {
-  throw UsageError(fmt::format("--mount {}: {}", printable(text, 4096), cause), std::string(k_syntax));
+[[noreturn]] void refuse(std::string_view whole, std::string_view cause) {
+  throw UsageError(fmt::format("{}: {}", printable(whole, 4096), cause), std::string(k_syntax));
 }
 
 // The file's own path would be that of a directory then.
-[[noreturn]] void ask_for_target(std::string_view text, const std::filesystem::path& image) {
+[[noreturn]] void ask_for_target(std::string_view whole, const std::filesystem::path& image) {
   throw UsageError(
-      fmt::format("--mount {}: where in the container?", printable(text, 4096)),
-      fmt::format("--mount {}:/{} shows what is in it there", printable(text, 4096), printable(image.stem().string())));
+      fmt::format("{}: where in the container?", printable(whole, 4096)),
+      fmt::format("{}:/{} shows what is in it there", printable(whole, 4096), printable(image.stem().string())));
 }
 
 // At ':' but for "\:".
@@ -91,29 +91,30 @@ std::string parse_target(std::string_view whole, const std::string& target) {
 
 }  // namespace
 
-runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory) {
+runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory, std::string_view option) {
+  const std::string whole = fmt::format("{} {}", option, text);
   const std::vector<std::string> fields = split_fields(text);
-  if (text.starts_with("type=")) refuse(text, "docker's syntax is not this one");
-  if (fields.size() > 3 || fields[0].empty()) refuse(text, "not a mount");
+  if (text.starts_with("type=")) refuse(whole, "docker's syntax is not this one");
+  if (fields.size() > 3 || fields[0].empty()) refuse(whole, "not a mount");
   const std::vector<std::string> options = split_options(fields.size() > 2 ? fields[2] : "");
 
   runtime::Mount mount;
   if (fields[0] == "tmpfs" || fields[0] == "umount") {
-    if (fields.size() < 2) refuse(text, "where in the container?");
+    if (fields.size() < 2) refuse(whole, "where in the container?");
     if (fields[0] == "tmpfs") {
       mount.source = runtime::TmpfsMount{.mode = 01777};
       mount.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
     } else {
       mount.source = runtime::Unmount{};
     }
-    mount.target = parse_target(text, fields[1]);
+    mount.target = parse_target(whole, fields[1]);
   } else {
     const auto source = std::filesystem::path(directory / fields[0]).lexically_normal();
     const bool as_file = std::ranges::find(options, "file") != options.end();
     std::error_code error;
     if (!as_file && source.extension() == ".sqsh" && std::filesystem::is_regular_file(source, error) &&
         !has_squashfs(source)) {
-      refuse(text, "it is no squashfs file, whatever its name says (the option \"file\" shows it as it is)");
+      refuse(whole, "it is no squashfs file, whatever its name says (the option \"file\" shows it as it is)");
     }
     if (!as_file && has_squashfs(source)) {
       mount.source = runtime::SquashfsMount{source};
@@ -121,10 +122,10 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
       mount.source = runtime::BindMount{source};
     }
     const bool has_target = fields.size() > 1 && !fields[1].empty();
-    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source)) ask_for_target(text, source);
-    mount.target = parse_target(text, has_target ? fields[1] : source.string());
+    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source)) ask_for_target(whole, source);
+    mount.target = parse_target(whole, has_target ? fields[1] : source.string());
   }
-  for (const std::string& option : options) apply_option(mount, text, option);
+  for (const std::string& word : options) apply_option(mount, whole, word);
   return mount;
 }
 

@@ -21,6 +21,7 @@ struct RunningContainer {
   std::string image{};  ///< the reference, or a file's path
   std::vector<std::string> command{};
   std::int64_t started_at = 0;  ///< seconds since 1970
+  std::string step{};           ///< the Slurm step it ends with (slurm_step.hpp, key_of); empty: none
   runtime::Remap remap = runtime::Remap::none;
   runtime::HomeMount home = runtime::HomeMount::yes;
 

@@ -1,0 +1,172 @@
+#include "app/step_holder.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "app/runtime_directory.hpp"
+#include "base/error.hpp"
+#include "runtime/background.hpp"
+#include "runtime/process_table.hpp"
+
+namespace mlctr {
+namespace {
+
+// What tasks are told.
+std::string to_text(const StepAnswer& answer) {
+  return nlohmann::json{{"container", answer.container_socket}, {"last", answer.is_last}}.dump();
+}
+
+// What the holder's starter is told: {} or {"message", "hint"}.
+std::string to_text(const Error& error) {
+  const auto replace = nlohmann::json::error_handler_t::replace;  // a path in it need not be UTF-8
+  return nlohmann::json{{"message", error.message()}, {"hint", error.hint()}}.dump(-1, ' ', false, replace);
+}
+
+void check_report(const std::optional<runtime::Message>& report) {
+  if (!report) throw Error("the process that was to hold the step's container was killed");
+  const auto json = nlohmann::json::parse(report->text);
+  if (json.contains("message")) throw Error(json.at("message"), json.at("hint"));
+}
+
+// What a client that may ask asks; absent where it went away, or says nothing.
+std::optional<std::string> hear(const Fd& client) {
+  const timeval patience{.tv_sec = 1, .tv_usec = 0};  // it must not stop the others
+  ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  try {
+    const auto request = runtime::receive_message(client);
+    if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return std::nullopt;
+    return request->text;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+void reply(const Fd& client, const StepAnswer& answer) {
+  try {
+    runtime::send_message(client, to_text(answer));
+  } catch (const Error&) {
+    // It went away; its own error is its to tell.
+  }
+}
+
+// Answers whom it has to on the step's socket, until the step ends or needs it no more.
+class StepDoor {
+ public:
+  StepDoor(runtime::ContainerSocket& place, const SlurmStep& step, StepAnswer answer)
+      : place_(place), step_(step), answer_(std::move(answer)) {}
+
+  void serve(const Fd& keeper) {
+    runtime::silence();
+    runtime::ignore_signals();
+    place_.serve_from_here();
+    for (bool has_ended = !keeper; !has_ended && !is_done_;) {
+      std::array<pollfd, 2> wanted{{{keeper.get(), POLLIN, 0}, {place_.fd(), POLLIN, 0}}};
+      if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
+      if (wanted[1].revents != 0) answer_one();
+      has_ended = wanted[0].revents != 0;
+    }
+    place_.remove();
+  }
+
+ private:
+  void answer_one() {
+    const Fd client(::accept4(place_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) return;
+    const auto request = hear(client);
+    if (!request) return;
+    StepAnswer answer = answer_;
+    if (*request == k_ended) {
+      answer.is_last = ++ended_ >= step_.local_tasks;
+      is_done_ = answer.is_last;
+    } else if (*request == k_leave) {
+      is_done_ = true;
+    } else if (answer_.container_socket.empty()) {
+      is_done_ = ++told_ + 1 >= step_.local_tasks;  // the first task knows
+    }
+    reply(client, answer);
+  }
+
+  runtime::ContainerSocket& place_;
+  const SlurmStep& step_;
+  StepAnswer answer_;
+  unsigned ended_ = 0, told_ = 0;
+  bool is_done_ = false;
+};
+
+// A child of nobody's: no task finds a process that it did not start, nor waits for it.
+void fork_background(const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child < 0) throw SysError("cannot start a process to hold the step's container");
+  if (child == 0) {
+    const pid_t grandchild = ::fork();
+    if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
+    try {
+      work();
+    } catch (const std::exception&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  if (runtime::reap(child) != 0) throw SysError("cannot start a process to hold the step's container", EAGAIN);
+}
+
+// Whatever is said while the container is made is for the first task's standard error.
+void leave_task(const char* process_name) {
+  runtime::leave_session(process_name);
+  runtime::close_inherited_descriptors();
+  const Fd null = open_file("/dev/null", O_RDWR);
+  ::dup2(null.get(), STDIN_FILENO);
+  ::dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd& keeper, const Fd& starter,
+               const std::function<std::string(const std::vector<int>&)>& make) {
+  StepAnswer answer;
+  try {
+    leave_task("mlctr-holder");
+    answer.container_socket = make({place.fd(), starter.get()});
+  } catch (const Error& error) {
+    return runtime::send_message(starter, to_text(error));
+  } catch (const std::exception& error) {
+    return runtime::send_message(starter, to_text(Error(error.what())));
+  }
+  runtime::send_message(starter, "{}");
+  StepDoor(place, step, std::move(answer)).serve(keeper);
+}
+
+}  // namespace
+
+std::optional<StepAnswer> ask_step(const SlurmStep& step, std::string_view request) {
+  const auto answer = runtime::ask_container(open_step_directory().sockets, key_of(step), request);
+  if (!answer) return std::nullopt;
+  const auto json = nlohmann::json::parse(answer->text);
+  return StepAnswer{.container_socket = json.at("container"), .is_last = json.at("last")};
+}
+
+void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
+                       const std::function<std::string(const std::vector<int>&)>& make) {
+  const Fd keeper = runtime::open_process(step.keeper);
+  auto [ours, holders] = runtime::socket_pair();
+  fork_background([&] {
+    ours.reset();
+    be_holder(place, step, keeper, holders, make);
+  });
+  holders.reset();
+  check_report(runtime::receive_message(ours));
+}
+
+void tell_step_it_failed(runtime::ContainerSocket place, const SlurmStep& step) {
+  if (step.local_tasks < 2) return place.remove();
+  const Fd keeper = runtime::open_process(step.keeper);
+  fork_background([&] {
+    leave_task("mlctr-failed");
+    StepDoor(place, step, {}).serve(keeper);
+  });
+}
+
+}  // namespace mlctr
