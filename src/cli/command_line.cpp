@@ -86,7 +86,7 @@ const CLI::App& reached_command(const CLI::App& program) {
   const std::string help = fmt::format("{} --help", full_name);
   const std::vector<std::string> extras = command.remaining();
   if (dynamic_cast<const CLI::ExtrasError*>(&mistake) == nullptr || extras.empty()) {
-    throw UsageError(fmt::format("{}: {}", full_name, printable(mistake.what())), help);
+    throw UsageError(fmt::format("{}: {}", full_name, printable_lines(mistake.what())), help);
   }
   const std::string& extra = extras.front();
   const std::string meant = extra.starts_with("-") ? nearest(extra, option_names(command)) : "";
