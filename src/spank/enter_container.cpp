@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -43,10 +44,10 @@ Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOp
       {.path = settings.mlctr, .words = command.words(), .environment = environment, .socket = theirs.get()});
   preparation.failure = end.not_started;
   if (end.not_started.happened()) {
-    preparation.outcome = Outcome::not_started;
+    preparation.outcome = Outcome::wrongly_installed;
     return preparation;
   }
-  if (WIFSIGNALED(end.status)) {
+  if (WIFSIGNALED(end.status) && WTERMSIG(end.status) != SIGTERM) {  // which is a scancel, as Slurm has told
     preparation.failure = failed("%s was ended by signal %d (%s) while it prepared the container", settings.mlctr,
                                  WTERMSIG(end.status), ::strsignal(WTERMSIG(end.status)));
     return preparation;
@@ -70,7 +71,7 @@ Entered enter_container(spank_t spank, const PluginSettings& settings, const Giv
   Preparation preparation = prepare(spank, settings, given);
   if (preparation.outcome != Outcome::inside) return {.outcome = preparation.outcome, .failure = preparation.failure};
   const HandOff hand_off = take_hand_off(preparation.socket.get());
-  if (hand_off.failure.happened()) return {.outcome = Outcome::failed, .failure = hand_off.failure};
+  if (hand_off.failure.happened()) return {.outcome = Outcome::wrongly_installed, .failure = hand_off.failure};
   print_warnings(hand_off.records);
   for (const Failure& failure : {replace_environment(spank, hand_off.records), keep_batch_script(spank)}) {
     if (failure.happened()) return {.outcome = Outcome::failed, .failure = failure};

@@ -8,10 +8,10 @@
 
 namespace mlctr::spank {
 
-/// For task_init(). Where it is not inside the task must end. `not_started` is the same for all tasks of the node, so
-/// that one may tell; what ended as `failed_and_told` has no text.
+/// For task_init(). Where it is not inside the task must end. `wrongly_installed` is the same for all tasks of the
+/// node, so that one may tell; what ended as `failed_and_told` has no text.
 struct Entered {
-  enum class Outcome { inside, not_started, failed, failed_and_told } outcome;
+  enum class Outcome { inside, wrongly_installed, failed, failed_and_told } outcome;
   Failure failure;
 };
 

@@ -28,6 +28,17 @@ Option contrary_of(Option option) {
   return option;
 }
 
+/// What a salloc around this srun was given: Slurm takes it from such a variable before the command line. Null:
+/// nothing.
+const char* argument_of_allocation(Option option) {
+  char name[128];
+  std::snprintf(name, sizeof(name), "SLURM_SPANK__SLURM_SPANK_OPTION_mlctr_%s", row(option).name);
+  for (char* c = name; *c != '\0'; ++c) {
+    if (*c == '-') *c = '_';
+  }
+  return std::getenv(name);
+}
+
 /// What follows PREFIX_CONTAINER_NAME= of one variable; null where it is another.
 const char* value_of(const char* variable, std::string_view prefix, std::string_view name) {
   const std::string_view text = variable;
@@ -57,18 +68,23 @@ Failure GivenOptions::put(Option option, const char* argument) {
   const int length = wanted.argument != nullptr ? ::asprintf(&word, "--%s=%s", wanted.name, argument)
                                                 : ::asprintf(&word, "--%s", wanted.name);
   if (length < 0) return failed("--%s: no memory", wanted.name);
-  words_[static_cast<std::size_t>(option)] = word;
+  char*& place = words_[static_cast<std::size_t>(option)];
+  std::free(place);
+  place = word;
   return {};
 }
 
 Failure GivenOptions::take_typed(Option option, const char* argument) {
   const Option contrary = contrary_of(option);
   if (contrary != option && has(contrary)) {
-    return failed("both --%s and --%s were given", row(contrary).name, row(option).name);
+    const char* const where = argument_of_allocation(contrary) == nullptr ? "" : ", the first one to salloc";
+    return failed("both --%s and --%s were given%s", row(contrary).name, row(option).name, where);
   }
-  if (!has(option)) return put(option, argument);
-  const char* before = this->argument(option);
-  if (before == nullptr || std::strcmp(before, argument == nullptr ? "" : argument) == 0) return {};
+  const char* const before = this->argument(option);
+  if (before == nullptr) return put(option, argument);
+  if (argument != nullptr && std::strcmp(before, argument) == 0) return {};
+  const char* const allocation = argument_of_allocation(option);
+  if (allocation != nullptr && std::strcmp(before, allocation) == 0) return put(option, argument);
   // Slurm forwards the last one only, so that two would become one without a word.
   return failed("--%s was given twice, with different arguments", row(option).name);
 }

@@ -15,7 +15,7 @@ class GivenOptions {
   GivenOptions(const GivenOptions&) = delete;
   GivenOptions& operator=(const GivenOptions&) = delete;
 
-  /// One that the user typed: checked and copied.
+  /// One that the user typed, or typed for the salloc around it, which goes first and loses: checked and copied.
   Failure take_typed(Option option, const char* argument);
   /// One that comes with the step: first those of srun, then those of the salloc around it, which count only where
   /// srun's say nothing else.

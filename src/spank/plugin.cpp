@@ -143,7 +143,7 @@ int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
   const PluginSettings settings = read_settings(argument_count, arguments);
   if (settings.failure.happened()) end_all_tasks(spank, settings.failure);
   const Entered entered = enter_container(spank, settings, given);
-  if (entered.outcome == Entered::Outcome::not_started) end_all_tasks(spank, entered.failure);
+  if (entered.outcome == Entered::Outcome::wrongly_installed) end_all_tasks(spank, entered.failure);
   if (entered.outcome != Entered::Outcome::inside) end_task(entered.failure);
   save.count_joined();
   return k_success;

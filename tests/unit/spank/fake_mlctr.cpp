@@ -188,6 +188,7 @@ int main(int count, char** words) {
     return 5;
   }
   if (is("killed")) ::raise(SIGKILL);
+  if (is("cancelled")) ::raise(SIGTERM);
   if (is("silent")) return 0;
   if (count > 2 && std::strcmp(words[2], "save") == 0) return 0;
   const pid_t container = start_container();

@@ -113,6 +113,14 @@ TEST_CASE("contradictory and double options are refused") {
   CHECK(type({{"container-mounts", "/a"}, {"container-mounts", "/b"}}).code == -1);
 }
 
+TEST_CASE("what srun is given goes before what the salloc around it was given") {
+  // Slurm hands both over, that of the allocation first.
+  ::setenv("SLURM_SPANK__SLURM_SPANK_OPTION_mlctr_container_image", "a", 1);
+  CHECK(type({{"container-image", "a"}, {"container-image", "b"}}).code == 0);
+  CHECK(type({{"container-image", "a"}, {"container-image", "b"}, {"container-image", "c"}}).code == -1);
+  ::unsetenv("SLURM_SPANK__SLURM_SPANK_OPTION_mlctr_container_image");
+}
+
 TEST_CASE("options without a container are ignored, in pyxis's words") {
   const Typed typed = type({{"container-mounts", "/a:/b"}, {"container-readonly", nullptr}});
   CHECK(typed.code == 0);

@@ -179,6 +179,7 @@ TEST_CASE("a task that can't get into its container ends, with one line") {
            {"fails", "no such image\n"},
            {"fails after all", ""},
            {"killed", "was ended by signal 9 (Killed) while it prepared the container"},
+           {"cancelled", ""},
            {"silent", "there is no message"},
            {"other version", "of different versions: reinstall both"},
            {"unknown flag", "of different versions: reinstall both"},
