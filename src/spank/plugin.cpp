@@ -36,9 +36,14 @@ int tell(const Failure& failure) {
   return k_failure;
 }
 
+int take_typed_option(Option option, const char* argument) {
+  if (tell(given.take_typed(option, argument)) != k_success) return k_failure;
+  return option == Option::image ? tell(check_for_forgotten_slash(argument)) : k_success;
+}
+
 int take_option(int value, const char* argument, int remote) {
   const auto option = static_cast<Option>(value);
-  if (remote == 0) return tell(given.take_typed(option, argument));
+  if (remote == 0) return take_typed_option(option, argument);
   const Failure failure = given.take_forwarded(option, argument);
   if (failure.happened()) refused_option = failure;
   return tell(failure);
@@ -67,22 +72,23 @@ int check_settings_of_slurmd(const PluginSettings& settings) {
   return k_success;  // jobs without containers go on
 }
 
+/// In pyxis's words. Variables are not meant: they are a site's defaults, often.
+void warn_of_what_is_ignored() {
+  for (std::size_t i = 0; i < k_options.size(); ++i) {
+    if (!given.has(static_cast<Option>(i))) continue;
+    ::slurm_error("mlctr: ignoring --%s because neither --container-image nor --container-name is set",
+                  k_options[i].name);
+  }
+}
+
 /// Before the job waits in the queue.
 int check_request() {
   if (!wants_container(given, environ)) {
-    for (const Option option :
-         {Option::mounts, Option::workdir, Option::save, Option::mount_home, Option::no_mount_home, Option::remap_root,
-          Option::no_remap_root, Option::entrypoint, Option::no_entrypoint, Option::entrypoint_log, Option::writable,
-          Option::readonly, Option::env, Option::unshare}) {
-      if (!given.has(option)) continue;
-      ::slurm_error("mlctr: ignoring --%s because neither --container-image nor --container-name is set",
-                    row(option).name);
-    }
+    warn_of_what_is_ignored();
     return k_success;
   }
   if (const Failure failure = check_variables(given, environ); failure.happened()) return tell(failure);
-  const char* const image =
-      given.has(Option::image) ? given.argument(Option::image) : variable_of(Option::image, environ);
+  const char* const image = given.has(Option::image) ? nullptr : variable_of(Option::image, environ);
   return image == nullptr ? k_success : tell(check_for_forgotten_slash(image));
 }
 
