@@ -61,7 +61,8 @@ int register_options(spank_t spank) {
                         .cb = take_option};
     const spank_err_t error = ::spank_option_register(spank, &option);
     if (error == ESPANK_SUCCESS) continue;
-    return tell(failed("cannot register --%s: %s", row.name, ::spank_strerror(error)));
+    return tell(
+        failed("cannot register --%s: %s (is pyxis in plugstack.conf as well?)", row.name, ::spank_strerror(error)));
   }
   return k_success;
 }
