@@ -32,6 +32,7 @@ void add_doctor(CLI::App& program, Action& chosen);
 void add_config(CLI::App& program, Action& chosen);
 void add_completion(CLI::App& program, Action& chosen);
 void add_help(CLI::App& program, Action& chosen);
+void add_step(CLI::App& program, Action& chosen);
 void add_version(CLI::App& program, Action& chosen);
 
 /// Groups of the command list, in its order.
