@@ -157,8 +157,8 @@ int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
 }
 
 int slurm_spank_task_exit(spank_t spank, int argument_count, char** arguments) {
-  if (!save.is_wanted()) return k_success;
-  return tell(save.end_task(spank, read_settings(argument_count, arguments), given));
+  if (save.is_wanted()) tell(save.end_task(spank, read_settings(argument_count, arguments), given));
+  return k_success;  // Slurm would only print more
 }
 
 }  // extern "C"

@@ -57,10 +57,8 @@ Failure StepSave::save(spank_t spank, const PluginSettings& settings, const Give
                                     .user = &user,
                                     .directory = directory_.data()});
   if (end.not_started.happened()) return failed("--container-save: %s", end.not_started.text.data());
-  if (end.status == 0) return {};
-  return WIFSIGNALED(end.status)
-             ? failed("--container-save: %s was ended by signal %d", settings.mlctr, WTERMSIG(end.status))
-             : failed("--container-save: the container was not saved");
+  if (!WIFSIGNALED(end.status)) return {};  // what went wrong mlctr has told
+  return failed("--container-save: %s was ended by signal %d", settings.mlctr, WTERMSIG(end.status));
 }
 
 }  // namespace mlctr::spank
