@@ -1,24 +1,21 @@
 #include "runtime/container_server.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
-#include <csignal>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
 #include "base/error.hpp"
 #include "base/thread.hpp"
+#include "runtime/background.hpp"
 #include "runtime/container_members.hpp"
 #include "runtime/fuse_mount.hpp"
 #include "runtime/process_table.hpp"
@@ -28,31 +25,6 @@ namespace {
 
 constexpr std::string_view k_door_is_open = "open", k_watch = "watch", k_keep = "keep";
 constexpr std::chrono::seconds k_patience_with_maker{1};  // it may be a supervisor, who outlives us
-
-// Descriptors of mlctr's own are all close-on-exec; what is not was inherited (a shell's pipe), and whoever waits for
-// its end must not wait for the server's.
-void close_inherited_descriptors() {
-  std::vector<int> inherited;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    const std::string name = entry.path().filename().string();
-    int fd = -1;
-    std::from_chars(name.data(), name.data() + name.size(), fd);
-    const int flags = ::fcntl(fd, F_GETFD);
-    if (fd > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
-  }
-  for (const int fd : inherited) ::close(fd);
-  const Fd null = open_file("/dev/null", O_RDWR);
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
-}
-
-// Keys and hang-ups are for the programs in the container, and a signal for all of a user's processes ends those and so
-// the server, in this order: the other would make their last reads fail.
-void leave_terminal() {
-  ::setsid();
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, "mlctr-server");
-  if (::chdir("/") != 0) throw SysError("cannot change to /");
-}
 
 class Server {
  public:
@@ -214,8 +186,10 @@ class Server {
 
 [[noreturn]] void run_server(ServerSetup setup, Fd control, Fd maker) {
   try {
-    leave_terminal();
+    leave_session("mlctr-server");
+    for (const int fd : setup.not_inherited) ::close(fd);
     close_inherited_descriptors();
+    silence();
     setup.socket.serve_from_here();
     Server(std::move(setup), std::move(control), std::move(maker)).run();
   } catch (const std::exception&) {

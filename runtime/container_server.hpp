@@ -18,9 +18,10 @@ namespace mlctr::runtime {
 struct ServerSetup {
   std::vector<const squashfs::Reader*> images{};  ///< their files stay open as long as the caller has them
   ImageServerOptions options;
-  ContainerSocket socket{};        ///< where others ask to be let in; may be empty
-  std::string description;         ///< a JSON object: what `mlctr ps` shows
-  std::function<void()> at_end{};  ///< called when the container is gone, or never came to be
+  ContainerSocket socket{};          ///< where others ask to be let in; may be empty
+  std::string description;           ///< a JSON object: what `mlctr ps` shows
+  std::function<void()> at_end{};    ///< called when the container is gone, or never came to be
+  std::vector<int> not_inherited{};  ///< descriptors of the caller's that the server must not keep open
 };
 
 class ContainerServer {

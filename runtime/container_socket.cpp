@@ -16,7 +16,8 @@
 namespace mlctr::runtime {
 namespace {
 
-constexpr int k_backlog = 64;
+// All tasks of a node may ask before anybody answers, and who connects to a full queue waits, locks in hand.
+constexpr int k_backlog = 4096;
 
 // A socket's address holds 107 bytes of path, a directory's may be longer: through its descriptor it is short.
 sockaddr_un address_of(const Fd& directory, const std::string& name) {

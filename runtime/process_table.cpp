@@ -18,6 +18,18 @@ extern "C" {
 }
 
 namespace mlctr::runtime {
+namespace {
+
+constexpr std::uint64_t k_max_line_bytes = 4096;
+
+// Of /proc/PID/stat, from the state on: the name before it may hold anything.
+std::string after_name(pid_t pid) {
+  const std::string line = read_file_if_any(fmt::format("/proc/{}/stat", pid), k_max_line_bytes);
+  const std::size_t name_end = line.rfind(") ");
+  return name_end == line.npos ? "" : line.substr(name_end + 2);
+}
+
+}  // namespace
 
 std::vector<pid_t> all_pids() {
   std::vector<pid_t> pids;
@@ -41,11 +53,21 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
   return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
 }
 
+std::string name_of(pid_t pid) {
+  std::string name = read_file_if_any(fmt::format("/proc/{}/comm", pid), k_max_line_bytes);
+  if (name.ends_with('\n')) name.pop_back();
+  return name;
+}
+
+pid_t parent_of(pid_t pid) {
+  const std::string rest = after_name(pid);  // "S 4711 …"
+  pid_t parent = 0;
+  if (rest.size() > 2) std::from_chars(rest.data() + 2, rest.data() + rest.size(), parent);
+  return parent;
+}
+
 bool is_stopped(pid_t pid) {
-  constexpr std::uint64_t k_max_line_bytes = 4096;
-  const std::string line = read_file_if_any(fmt::format("/proc/{}/stat", pid), k_max_line_bytes);
-  const std::size_t name_end = line.rfind(')');  // the name before it may hold anything
-  return name_end != line.npos && line.compare(name_end, 3, ") T") == 0;
+  return after_name(pid).starts_with('T');
 }
 
 Fd open_process(pid_t pid) {

@@ -1,4 +1,5 @@
-// Other processes: what /proc says of them (proc(5), namespaces(7); stale by the time it is read), their signals, their ends.
+// Other processes: what /proc says of them (proc(5), namespaces(7); stale by the time it is read), their signals, their
+// ends.
 #pragma once
 
 #include <sys/types.h>
@@ -20,6 +21,12 @@ std::string namespace_path(pid_t pid, std::string_view kind);
 
 /// "mnt:[4026532758]"; empty where there is no such process, or it is not ours to look at.
 std::string namespace_id(pid_t pid, std::string_view kind);
+
+/// /proc/PID/comm: at most 15 bytes; empty where there is no such process.
+std::string name_of(pid_t pid);
+
+/// 0 where there is no such process.
+pid_t parent_of(pid_t pid);
 
 /// Whether the process is stopped, as by SIGSTOP.
 bool is_stopped(pid_t pid);

@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/file.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -65,6 +69,15 @@ class Filter {
 
   void install() { check(seccomp_load(context_.get())); }
 
+  std::string compile() {
+    const Fd file(::memfd_create("mlctr-filter", MFD_CLOEXEC));
+    if (!file) throw SysError("cannot make a memory file");
+    check(seccomp_export_bpf(context_.get(), file.get()));
+    std::string program(file_size(file.get(), "a seccomp filter"), '\0');
+    read_at(file.get(), std::as_writable_bytes(std::span(program)), 0, "a seccomp filter");
+    return program;
+  }
+
  private:
   struct Release {
     void operator()(void* context) const { seccomp_release(context); }
@@ -95,13 +108,21 @@ class Filter {
   std::unique_ptr<void, Release> context_;
 };
 
-}  // namespace
-
-void install_filter(Remap remap) {
+Filter filter_for(Remap remap) {
   Filter filter;
   filter.forbid_terminal_injection();
   if (remap == Remap::root) filter.let_root_succeed();
-  filter.install();
+  return filter;
+}
+
+}  // namespace
+
+void install_filter(Remap remap) {
+  filter_for(remap).install();
+}
+
+std::string compile_filter(Remap remap) {
+  return filter_for(remap).compile();
 }
 
 }  // namespace mlctr::runtime

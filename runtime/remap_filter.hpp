@@ -2,6 +2,8 @@
 // programs that probe for it find it with pyxis.
 #pragma once
 
+#include <string>
+
 #include "runtime/identity.hpp"
 
 namespace mlctr::runtime {
@@ -10,5 +12,8 @@ namespace mlctr::runtime {
 /// namespace of one id can't do answers success: changing owners to other ids, becoming other users, making device
 /// nodes (DESIGN decision 7). What it can do (to its own id) still happens. Throws Error.
 void install_filter(Remap remap);
+
+/// The same as a program for seccomp(2), an array of struct sock_filter, for a process that installs it itself.
+std::string compile_filter(Remap remap);
 
 }  // namespace mlctr::runtime

@@ -57,15 +57,21 @@ runtime::Message find_running(const Configuration& configuration, std::string_vi
   throw Error(fmt::format("no container of yours has a process {}", *pid), "`mlctr ps` lists those that run");
 }
 
-// As the container's first program was started, but for what this one asks.
-runtime::Program make_program(const RunningContainer& container, const ExecRequest& request,
-                              const runtime::Host& host) {
+bool has_own_pids(const runtime::Message& answer) {
+  const auto names = nlohmann::json::parse(answer.text).at("namespaces");
+  return std::ranges::find(names, "pid") != names.end();
+}
+
+}  // namespace
+
+runtime::Program program_in(const RunningContainer& container, const ExecRequest& request, const runtime::Host& host) {
   ImageConfig image;
   image.environment = container.image_environment;
   image.working_directory = container.image_directory;
   RunRequest run{
       .command = request.command,
       .remap = request.remap.value_or(container.remap),
+      .mounts = request.mounts,
       .environment = container.environment,
       .working_directory = request.working_directory.empty() ? container.working_directory : request.working_directory,
       .entrypoint = Entrypoint::none};
@@ -76,13 +82,6 @@ runtime::Program make_program(const RunningContainer& container, const ExecReque
           .directories = working_directories(run, image, host),
           .remap = run.remap};
 }
-
-bool has_own_pids(const runtime::Message& answer) {
-  const auto names = nlohmann::json::parse(answer.text).at("namespaces");
-  return std::ranges::find(names, "pid") != names.end();
-}
-
-}  // namespace
 
 runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Program& program) {
   const bool only_children_belong = has_own_pids(answer);
@@ -97,7 +96,7 @@ runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Pr
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
                                    const ExecRequest& request, const runtime::Host& host) {
   const runtime::Message answer = find_running(configuration, text);
-  return run_inside(answer, make_program(parse_description(answer.text), request, host));
+  return run_inside(answer, program_in(parse_description(answer.text), request, host));
 }
 
 }  // namespace mlctr

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "app/configuration.hpp"
+#include "app/running_container.hpp"
 #include "runtime/host.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/message.hpp"
+#include "runtime/mount.hpp"
 #include "runtime/program.hpp"
 #include "runtime/supervise.hpp"
 
@@ -21,6 +23,7 @@ struct ExecRequest {
   std::optional<runtime::Remap> remap{};   ///< absent: as the container's first program
   std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
   std::string working_directory{};         ///< empty: as the container's first program
+  std::vector<runtime::Mount> mounts{};    ///< those the caller knows the container has: one may show its directory
 };
 
 /// `text` is a container's name, the number `mlctr ps` shows, or the pid of any process in one. Becomes the program; in
@@ -29,7 +32,10 @@ struct ExecRequest {
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
                                    const ExecRequest& request, const runtime::Host& host);
 
-/// The same where the container has been asked already: `answer` is its answer to "join".
+/// What the request runs in a container that runs: as its first program was started, but for what the request asks.
+runtime::Program program_in(const RunningContainer& container, const ExecRequest& request, const runtime::Host& host);
+
+/// Becomes the program, or waits for it, where the container has been asked already: `answer` is its answer to "join".
 runtime::ProgramEnd run_inside(const runtime::Message& answer, const runtime::Program& program);
 
 }  // namespace mlctr

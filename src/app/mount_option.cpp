@@ -44,8 +44,8 @@ constexpr std::array<Propagation, 6> k_propagations{{{"private", MS_PRIVATE},
                                                      {"shared", MS_SLAVE},
                                                      {"rshared", MS_SLAVE}}};
 
-[[noreturn]] void refuse(std::string_view text, std::string_view cause) {
-  throw UsageError(fmt::format("--mount {}: {}", printable(text, 4096), cause), std::string(k_syntax));
+[[noreturn]] void refuse(std::string_view whole, std::string_view cause) {
+  throw UsageError(fmt::format("{}: {}", printable(whole, 4096), cause), std::string(k_syntax));
 }
 
 // At ':' but for "\:".
@@ -114,37 +114,38 @@ bool has_squashfs(const std::filesystem::path& file) {
 
 }  // namespace
 
-runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory) {
+runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory, std::string_view option) {
+  const std::string whole = fmt::format("{} {}", option, text);
   const std::vector<std::string> fields = split_fields(text);
-  if (fields.size() > 3 || fields[0].empty()) refuse(text, "not a mount");
+  if (fields.size() > 3 || fields[0].empty()) refuse(whole, "not a mount");
   const std::vector<std::string> options = split_options(fields.size() > 2 ? fields[2] : "");
 
   runtime::Mount mount;
   if (fields[0] == "tmpfs" || fields[0] == "umount") {
-    if (fields.size() < 2) refuse(text, "where in the container?");
+    if (fields.size() < 2) refuse(whole, "where in the container?");
     if (fields[0] == "tmpfs") {
       mount.source = runtime::TmpfsMount{.mode = 01777};
       mount.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
     } else {
       mount.source = runtime::Unmount{};
     }
-    mount.target = parse_target(text, fields[1]);
+    mount.target = parse_target(whole, fields[1]);
   } else {
     const auto source = std::filesystem::path(directory / fields[0]).lexically_normal();
     const bool as_file = std::ranges::find(options, "file") != options.end();
     std::error_code error;
     if (!as_file && source.extension() == ".sqsh" && std::filesystem::is_regular_file(source, error) &&
         !has_squashfs(source)) {
-      refuse(text, "it is no squashfs file, whatever its name says (the option \"file\" shows it as it is)");
+      refuse(whole, "it is no squashfs file, whatever its name says (the option \"file\" shows it as it is)");
     }
     if (!as_file && has_squashfs(source)) {
       mount.source = runtime::SquashfsMount{source};
     } else {
       mount.source = runtime::BindMount{source};
     }
-    mount.target = parse_target(text, fields.size() > 1 && !fields[1].empty() ? fields[1] : source.string());
+    mount.target = parse_target(whole, fields.size() > 1 && !fields[1].empty() ? fields[1] : source.string());
   }
-  for (const std::string& option : options) apply_option(mount, text, option);
+  for (const std::string& word : options) apply_option(mount, whole, word);
   return mount;
 }
 

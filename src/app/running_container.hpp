@@ -21,15 +21,16 @@ struct RunningContainer {
   std::string image{};  ///< the reference, or a file's path
   std::vector<std::string> command{};
   std::int64_t started_at = 0;  ///< seconds since 1970
+  std::string step{};           ///< the Slurm step it ends with (slurm_step.hpp, key_of); empty: none
   runtime::Remap remap = runtime::Remap::none;
   runtime::HomeMount home = runtime::HomeMount::yes;
 
   // What a program that comes later starts with, as the first one did.
-  std::vector<std::string> image_environment{};  ///< "NAME=VALUE", the image's
+  std::vector<std::string> image_environment{};        ///< "NAME=VALUE", the image's
   std::vector<runtime::EnvironmentEdit> configured{};  ///< what environ.d and hooks made of it
   std::vector<std::string> environment{};              ///< --env and --env-file of the run
-  std::string image_directory{};                 ///< WORKDIR
-  std::string working_directory{};               ///< --workdir of the run; may be empty
+  std::string image_directory{};                       ///< WORKDIR
+  std::string working_directory{};                     ///< --workdir of the run; may be empty
 
   // Added by the server with every answer.
   std::string mount_namespace{};  ///< "mnt:[4026532758]"

@@ -58,8 +58,13 @@ Fd lock_sockets(const RuntimeDirectory& directory) {
 RuntimeDirectory open_runtime_directory() {
   const std::filesystem::path root = find_root();
   for (const auto& directory : {root, root / "sockets", root / "scratch"}) make_private(directory);
-  return {
-      .sockets = root / "sockets", .scratch = root / "scratch", .hooks = root / "hooks", .lock = root / "lock"};
+  return {.sockets = root / "sockets", .scratch = root / "scratch", .hooks = root / "hooks", .lock = root / "lock"};
+}
+
+RuntimeDirectory open_step_directory() {
+  const std::filesystem::path root = find_root();
+  for (const auto& directory : {root, root / "steps"}) make_private(directory);
+  return {.sockets = root / "steps", .scratch = {}, .hooks = {}, .lock = root / "steps.lock"};
 }
 
 void make_hook_directory(const RuntimeDirectory& directory) {
@@ -94,6 +99,13 @@ void remove_dead_sockets(const RuntimeDirectory& directory) {
   const Fd lock = lock_sockets(directory);
   for (const std::string& name : runtime::list_container_sockets(directory.sockets)) {
     if (name.ends_with(k_unnamed)) runtime::remove_dead_socket(directory.sockets, name);
+  }
+}
+
+void remove_dead_step_sockets(const RuntimeDirectory& steps) {
+  const Fd lock = lock_sockets(steps);
+  for (const std::string& name : runtime::list_container_sockets(steps.sockets)) {
+    runtime::remove_dead_socket(steps.sockets, name);
   }
 }
 

@@ -5,6 +5,8 @@
 //   <directory>/scratch/          empty; covered by each container's own tmpfs in its own view
 //   <directory>/hooks/            empty; covered while hooks run, in their view alone; made when there are any
 //   <directory>/lock              held while a socket is made
+//   <directory>/steps/<key>       one a Slurm step that runs here (step_holder.hpp)
+//   <directory>/steps.lock        the same for those
 #pragma once
 
 #include <filesystem>
@@ -23,6 +25,9 @@ struct RuntimeDirectory {
 /// Makes it where it is missing. Throws Error where it is another user's, or others may write to it.
 RuntimeDirectory open_runtime_directory();
 
+/// The same for the sockets of Slurm's steps; nothing else of it is there.
+RuntimeDirectory open_step_directory();
+
 /// `directory.hooks`, where it is missing.
 void make_hook_directory(const RuntimeDirectory& directory);
 
@@ -39,5 +44,8 @@ std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& 
 /// Removes the sockets that killed servers of unnamed containers left; a named one's tells the next who asks that its
 /// server was killed (named_container.hpp).
 void remove_dead_sockets(const RuntimeDirectory& directory);
+
+/// The same of steps whose holders were killed.
+void remove_dead_step_sockets(const RuntimeDirectory& steps);
 
 }  // namespace mlctr

@@ -33,6 +33,7 @@ void add_doctor(CLI::App& program, Action& chosen);
 void add_config(CLI::App& program, Action& chosen);
 void add_completion(CLI::App& program, Action& chosen);
 void add_help(CLI::App& program, Action& chosen);
+void add_step(CLI::App& program, Action& chosen);
 void add_version(CLI::App& program, Action& chosen);
 
 /// `mlctr srun WORDS...`, which are Slurm's to parse.

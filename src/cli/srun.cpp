@@ -17,6 +17,8 @@
 #include "cli/command_line.hpp"
 #include "cli/output.hpp"
 #include "cli/srun_words.hpp"
+#include "cli/step_request.hpp"
+#include "runtime/host.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -75,12 +77,6 @@ void guard_against_loop(const fs::path& srun) {
   throw SysError(fmt::format("cannot run {}", srun.string()));
 }
 
-std::vector<std::string> host_environment() {
-  std::vector<std::string> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
-  return entries;
-}
-
 // srun's own help follows.
 void print_help() {
   Action none;
@@ -91,6 +87,13 @@ void print_help() {
 void tell_of_ineffective(const std::vector<std::string>& options) {
   if (options.empty()) return;
   say(fmt::format("ignoring {}: neither --container-image nor --container-name is given", fmt::join(options, ", ")));
+}
+
+// Each task would find it wrong as well, but only once the job has waited for its turn.
+void check(const std::vector<SrunComponent>& components, const runtime::Host& host) {
+  for (const std::vector<GivenOption>& container : asked_containers(components, host.environment)) {
+    make_step_request(container, {}, host);
+  }
 }
 
 int run(const std::vector<std::string>& words) {
@@ -110,9 +113,10 @@ int run(const std::vector<std::string>& words) {
                 "mlctr srun runs it: on a cluster's login node, or with `module load slurm`, it is there");
   }
   guard_against_loop(*srun);
-  const std::vector<std::string> environment = host_environment();
-  tell_of_ineffective(ineffective_options(components, environment));
-  become_srun(*srun, wrap_srun_words(components, environment, mlctr.string()));
+  const runtime::Host host = runtime::look_at_host();
+  check(components, host);
+  tell_of_ineffective(ineffective_options(components, host.environment));
+  become_srun(*srun, wrap_srun_words(components, host.environment, mlctr.string()));
 }
 
 }  // namespace

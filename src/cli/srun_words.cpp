@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "base/error.hpp"
@@ -15,13 +14,6 @@ namespace {
 
 constexpr std::string_view k_separator = ":";
 constexpr const char* k_list_options = "mlctr srun --help lists them";
-
-constexpr std::array<std::array<std::string_view, 2>, 4> k_contraries{{
-    {"container-mount-home", "no-container-mount-home"},
-    {"container-remap-root", "no-container-remap-root"},
-    {"container-entrypoint", "no-container-entrypoint"},
-    {"container-writable", "container-readonly"},
-}};
 
 std::string_view long_name(std::string_view word) {
   if (!word.starts_with("--")) return {};
@@ -46,20 +38,6 @@ const GivenOption* find(const std::vector<GivenOption>& given, std::string_view 
   return found == given.end() ? nullptr : &*found;
 }
 
-/// With the plugin Slurm hands over one value only: both ways of running a job must mean the same.
-void check_against(const std::vector<GivenOption>& given, const GivenOption& next) {
-  const std::string_view name = next.option->name;
-  if (next.option->argument != nullptr && next.value.empty())
-    throw UsageError(fmt::format("--{}: argument required", name), fmt::format("it takes {}", next.option->argument));
-  const GivenOption* same = find(given, name);
-  if (same != nullptr && same->value != next.value)
-    throw UsageError(fmt::format("--{} was given twice, with different arguments", name));
-  for (const auto& [one, other] : k_contraries) {
-    if ((name == one && find(given, other) != nullptr) || (name == other && find(given, one) != nullptr))
-      throw UsageError(fmt::format("both --{} and --{} were given", one, other));
-  }
-}
-
 /// Takes words[at] if it is one of the container's; how many words that were.
 std::size_t take_container_word(SrunComponent& component, const std::vector<std::string>& words, std::size_t at) {
   const std::string_view name = long_name(words[at]);
@@ -68,7 +46,6 @@ std::size_t take_container_word(SrunComponent& component, const std::vector<std:
   const std::optional<TakenOption> taken = take_container_option(words, at);
   if (!taken && is_of_containers(name)) refuse_unknown(name);
   if (!taken) return 0;
-  check_against(component.container, taken->given);
   component.container.push_back(taken->given);
   return taken->words;
 }
@@ -188,6 +165,16 @@ std::vector<std::string> wrap_srun_words(std::vector<SrunComponent> components,
     }
   }
   return words;
+}
+
+std::vector<std::vector<GivenOption>> asked_containers(const std::vector<SrunComponent>& components,
+                                                       const std::vector<std::string>& environment) {
+  std::vector<std::vector<GivenOption>> asked;
+  for (std::size_t i = 0; i < components.size(); ++i) {
+    std::vector<GivenOption> container = container_of(components, i, environment);
+    if (asks_for_container(container)) asked.push_back(std::move(container));
+  }
+  return asked;
 }
 
 std::vector<std::string> ineffective_options(const std::vector<SrunComponent>& components,

@@ -22,7 +22,7 @@ struct SrunComponent {
   std::vector<std::string> command;  ///< empty: it runs the next one's
 };
 
-/// Throws UsageError: an unknown container option, one without its argument, two that contradict each other.
+/// Throws UsageError: an unknown container option, one without its argument.
 std::vector<SrunComponent> parse_srun_words(const std::vector<std::string>& words, const SrunHelp& help);
 
 /// Whether they ask for no command, but for words about srun itself: --help, --usage.
@@ -32,6 +32,10 @@ bool asks_for_help(const std::vector<SrunComponent>& components);
 /// UsageError.
 std::vector<std::string> wrap_srun_words(std::vector<SrunComponent> components,
                                          const std::vector<std::string>& environment, const std::string& mlctr);
+
+/// Of each component that asks for a container, all that is said about it.
+std::vector<std::vector<GivenOption>> asked_containers(const std::vector<SrunComponent>& components,
+                                                       const std::vector<std::string>& environment);
 
 /// The options given without effect, as nothing names a container: "--container-mounts".
 std::vector<std::string> ineffective_options(const std::vector<SrunComponent>& components,

@@ -1,0 +1,78 @@
+#include "app/join_step.hpp"
+
+#include <fmt/format.h>
+
+#include "app/exec_container.hpp"
+#include "app/running_container.hpp"
+#include "app/runtime_directory.hpp"
+#include "app/step_container.hpp"
+#include "app/step_holder.hpp"
+#include "base/error.hpp"
+#include "runtime/container_socket.hpp"
+
+namespace mlctr {
+namespace {
+
+// The first task's part: the image comes in its own process, where its progress is seen and a signal stops it.
+void make_step_container(const Configuration& configuration, const StepRequest& request, const runtime::Host& host,
+                         runtime::ContainerSocket place) {
+  try {
+    remove_dead_step_sockets(open_step_directory());
+    const RunSubject subject = find_step_subject(configuration, request);
+    start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
+      return enter_step_container(configuration, subject, request, host, not_inherited);
+    });
+  } catch (...) {
+    tell_step_it_failed(std::move(place), request.step);
+    throw;
+  }
+}
+
+// The socket of the step's container.
+std::string find_container_socket(const Configuration& configuration, const StepRequest& request,
+                                  const runtime::Host& host) {
+  const RuntimeDirectory steps = open_step_directory();
+  const std::string key = key_of(request.step);
+  for (;;) {
+    if (const auto answer = runtime::ask_container(steps.sockets, key, runtime::k_join)) {
+      const StepAnswer step = parse_step_answer(answer->text);
+      if (step.container_socket.empty()) throw StepFailed{};
+      return step.container_socket;
+    }
+    if (auto place = try_take_socket(steps, key)) {
+      make_step_container(configuration, request, host, std::move(*place));
+    }
+  }
+}
+
+runtime::Message ask_for_entry(const std::string& socket) {
+  auto answer = runtime::ask_container(open_runtime_directory().sockets, socket, runtime::k_join);
+  if (answer && !answer->fds.empty()) return std::move(*answer);
+  throw Error("the server of the step's container was killed");
+}
+
+// The host's locales are not the image's: perl and others complain on every start (pyxis has these three too).
+runtime::Host without_locale(const runtime::Host& host) {
+  runtime::Host without = host;
+  std::erase_if(without.environment, [](const std::string& entry) {
+    return entry.starts_with("LANG=") || entry.starts_with("LANGUAGE=") || entry.starts_with("LC_ALL=");
+  });
+  return without;
+}
+
+}  // namespace
+
+StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
+  runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
+  const RunningContainer container = parse_description(answer.text);
+  runtime::Program program = program_in(container,
+                                        {.command = request.command,
+                                         .remap = request.remap,
+                                         .environment = request.environment,
+                                         .working_directory = request.working_directory,
+                                         .mounts = request.mounts},
+                                        without_locale(host));
+  return {std::move(answer), std::move(program), container.remap};
+}
+
+}  // namespace mlctr

@@ -1,0 +1,187 @@
+#include "app/planned_container.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <ctime>
+
+#include "app/container_drop_ins.hpp"
+#include "app/container_program.hpp"
+#include "app/enroot_image.hpp"
+#include "app/overlay_marks.hpp"
+#include "app/rootfs_fallback.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "runtime/apply_mounts.hpp"
+#include "runtime/binary_format.hpp"
+
+namespace mlctr {
+namespace {
+
+void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Mount>& more) {
+  mounts.insert(mounts.end(), more.begin(), more.end());
+}
+
+// Said before anything is started.
+void check_sources(const std::vector<runtime::Mount>& mounts) {
+  for (const runtime::Mount& mount : mounts) {
+    const auto* bind = std::get_if<runtime::BindMount>(&mount.source);
+    struct stat status {};
+    if (bind == nullptr || mount.if_missing == runtime::IfMissing::skip || ::stat(bind->source.c_str(), &status) == 0) {
+      continue;
+    }
+    if (errno == ENOENT)
+      throw Error(fmt::format("source path does not exist: {}", printable(bind->source.string(), 4096)));
+    throw SysError(fmt::format("cannot mount {}", printable(bind->source.string(), 4096)));
+  }
+}
+
+void check_architecture(const BaseImage& image, const ImageConfig& config) {
+  const std::string& wanted = config.platform.architecture;
+  const std::string host = Platform::host().architecture;
+  if (wanted.empty() || wanted == host || runtime::can_run_architecture(wanted, host)) return;
+  throw Error(
+      fmt::format("{} is for {}, this machine is {}", printable(image.reference, 4096), printable(wanted), host),
+      fmt::format("`mlctr pull --arch {} …` gets the image for this machine, if there is one; an admin can make "
+                  "this one run: apt install qemu-user-static binfmt-support",
+                  host));
+}
+
+// Somebody may have removed the container since it was found; who has its socket knows that nobody can from here on.
+void check_still_there(const StoredContainer& container) {
+  if (std::filesystem::exists(container.upper)) return;
+  throw Error(fmt::format("the container {} was removed just now", container.record.name));
+}
+
+RunningContainer describe(const RunSubject& subject, const ImageConfig& config, const RunRequest& request,
+                          const std::vector<std::string>& command,
+                          const std::vector<runtime::EnvironmentEdit>& configured) {
+  return {.name = subject.container ? subject.container->record.name : "",
+          .image = subject.image.reference,
+          .command = command,
+          .started_at = std::time(nullptr),
+          .remap = request.remap,
+          .home = request.base.home,
+          .image_environment = config.environment,
+          .configured = configured,
+          .environment = request.environment,
+          .image_directory = config.working_directory,
+          .working_directory = request.working_directory};
+}
+
+}  // namespace
+
+ImageConfig config_of(const BaseImage& image, const runtime::Host& host) {
+  if (image.config_body.empty()) return {};
+  try {
+    return with_host_variables(parse_image_config(image.config_body), host);
+  } catch (Error& error) {
+    error.add_context(fmt::format("cannot run {}", printable(image.reference, 4096)));
+    throw;
+  }
+}
+
+runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host) {
+  return {.command = container_command(request, config),
+          .environment = {},
+          .directories = working_directories(request, config, host),
+          .remap = request.remap};
+}
+
+PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject,
+                                   const RunRequest& request, const ImageConfig& config, const runtime::Host& host,
+                                   const RuntimeDirectory& directory) {
+  if (subject.container) check_still_there(*subject.container);
+  check_architecture(subject.image, config);
+  check_sources(request.mounts);
+  spec_.identity = runtime::current_identity(request.remap);
+  spec_.own_namespaces = request.base.own_namespaces & ~CLONE_NEWPID;
+  spec_.access = request.access;
+  spec_.host = host;
+  spec_.scratch = directory.scratch;
+  ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
+  plan_mounts(enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
+  configured_ = std::move(drop_ins.environment);
+  own_environment_ = request.environment;
+  plan_hooks(std::move(drop_ins.hooks), configuration, directory,
+             container_environment(request, config, host, configured_));
+  program_ = make_program(request, config, host);
+  open_images(subject.image);
+  plan_rootfs(configuration, subject, request);
+  description_ = describe(subject, config, request, program_.command, configured_);
+}
+
+// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
+// asked for now.
+void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, const RunRequest& request,
+                                   const runtime::Host& host, const runtime::FstabMounts& configured) {
+  spec_.mounts = of_image;
+  append(spec_.mounts, runtime::base_container(host, request.base));
+  if (request.remap == runtime::Remap::root) {
+    spec_.mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
+  }
+  append(spec_.mounts, configured.before_hooks);
+  spec_.mounts_after_hooks = configured.after_hooks;
+  append(spec_.mounts_after_hooks, request.mounts);
+}
+
+void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
+                                  const RuntimeDirectory& directory, runtime::Environment environment) {
+  if (!hooks.empty()) make_hook_directory(directory);
+  spec_.hooks = {.files = std::move(hooks),
+                 .place = directory.hooks,
+                 .variables = hook_variables(spec_.host),
+                 .environment = std::move(environment),
+                 .timeout = configuration.hook_timeout};
+}
+
+void PlannedContainer::open_images(const BaseImage& image) {
+  images_.emplace_back(image.squashfs);
+  for (const auto* mounts : {&spec_.mounts, &spec_.mounts_after_hooks}) {
+    for (const auto& file : runtime::squashfs_files(*mounts)) images_.emplace_back(file);
+  }
+}
+
+void PlannedContainer::plan_rootfs(const Configuration& configuration, const RunSubject& subject,
+                                   const RunRequest& request) {
+  const StoredContainer* container = subject.container ? &*subject.container : nullptr;
+  spec_.choice = configuration.rootfs;
+  if (container != nullptr) {
+    spec_.upper = runtime::DirectoryUpper{container->upper, container->work};
+    spec_.copy = find_copy(*container);
+    if (spec_.choice != runtime::RootfsChoice::fuse_overlayfs) translate_foreign_marks(*container);
+  }
+  spec_.fallback = make_rootfs_fallback(configuration, subject.image, container, images_, request.tell);
+}
+
+runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket socket,
+                                                        const ContainerStore& containers,
+                                                        std::vector<int> not_for_server) {
+  runtime::ServerSetup setup{.images = {},
+                             .options = {.owner = {spec_.identity.uid, spec_.identity.gid}},
+                             .socket = std::move(socket),
+                             .description = to_description(description_),
+                             .at_end = [root = containers.root()] { remove_dead_unpacked(root); },
+                             .not_inherited = std::move(not_for_server)};
+  for (const OpenImage& image : images_) setup.images.push_back(image.reader.get());
+  return runtime::ContainerServer::start(std::move(setup));
+}
+
+runtime::Environment PlannedContainer::build(const runtime::ContainerServer& server,
+                                             const ChangedFiles* changed) const {
+  const runtime::BuiltContainer built = runtime::build_container(spec_, server);
+  if (changed != nullptr && built.upper) changed->begin(built.upper);
+  if (!built.environment.empty()) {
+    std::vector<runtime::EnvironmentEdit> configured = configured_;
+    configured.insert(configured.end(), built.environment.begin(), built.environment.end());
+    server.describe(describe_configured(configured));
+  }
+  server.open_door();
+  runtime::Environment environment = spec_.hooks.environment;
+  environment.apply(built.environment);
+  environment.set_entries(own_environment_, "--env");  // over the hooks', as over all else
+  return environment;
+}
+
+}  // namespace mlctr

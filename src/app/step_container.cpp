@@ -1,0 +1,177 @@
+#include "app/step_container.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "app/container_place.hpp"
+#include "app/create_container.hpp"
+#include "app/planned_container.hpp"
+#include "app/running_container.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "runtime/join.hpp"
+
+namespace mlctr {
+namespace {
+
+RunSubject of_container(const Configuration& configuration, StoredContainer container) {
+  BaseImage image = base_image_of(configuration, container);
+  return {.image = std::move(image), .container = std::move(container)};
+}
+
+[[noreturn]] void refuse_nothing_there(const std::string& name) {
+  throw Error(fmt::format("no container {} on this node, and no --container-image to make it from", name),
+              fmt::format("--container-image=IMAGE --container-name={0} makes it, as `mlctr create --name {0} IMAGE` "
+                          "does on the node",
+                          name));
+}
+
+// What a task has of its own must not reach what the container has for all (enroot's and pyxis's list).
+runtime::Host without_task(const runtime::Host& host) {
+  constexpr std::array<std::string_view, 6> k_of_task{
+      "SLURM_PROCID=", "SLURM_LOCALID=", "SLURM_TASK_PID=", "PMIX_RANK=", "PMI_RANK=", "PMI_FD="};
+  runtime::Host shared = host;
+  std::erase_if(shared.environment, [&](const std::string& entry) {
+    return std::ranges::any_of(k_of_task, [&](std::string_view name) { return entry.starts_with(name); });
+  });
+  return shared;
+}
+
+RunRequest run_request(const StepRequest& request) {
+  RunRequest run{.command = request.command,
+                 .remap = request.remap.value_or(runtime::Remap::none),
+                 .access = request.access.value_or(runtime::RootfsAccess::read_write),
+                 .mounts = request.mounts,
+                 .environment = request.environment,
+                 .working_directory = request.working_directory,
+                 .entrypoint = Entrypoint::none,
+                 .tell = request.tell};
+  run.base.home = request.home.value_or(runtime::HomeMount::yes);
+  run.base.own_namespaces = request.own_namespaces;
+  return run;
+}
+
+struct Namespace {
+  int flag;
+  const char* kind;
+  const char* title;
+};
+constexpr std::array<Namespace, 3> k_namespaces{
+    {{CLONE_NEWNET, "net", "network"}, {CLONE_NEWIPC, "ipc", "IPC"}, {CLONE_NEWUTS, "uts", "UTS"}}};
+
+void check_namespaces(const StepRequest& request, const runtime::Message& running) {
+  const auto there = nlohmann::json::parse(running.text).at("namespaces");
+  for (const Namespace& space : k_namespaces) {
+    if ((request.own_namespaces & space.flag) == 0 || std::ranges::find(there, space.kind) != there.end()) continue;
+    throw Error(
+        fmt::format("--container-unshare={}: the container {} runs already, and is not in a separate {} namespace",
+                    space.kind, request.name, space.title));
+  }
+}
+
+void tell_what_is_ignored(const StepRequest& request) {
+  const auto tell = [&](const char* option) {
+    request.tell(fmt::format("ignoring {} when attaching to a running container: {}", option, request.name));
+  };
+  if (!request.mounts.empty()) tell("--container-mounts");
+  if (request.home) tell("--[no-]container-mount-home");
+  if (request.access) tell("--container-writable and --container-readonly");
+}
+
+void join_running(const StepRequest& request, const runtime::Message& running) {
+  if (request.name_use == NameUse::no_exec) {
+    throw Error(fmt::format("--container-name={0}:no_exec: the container {0} is running", request.name),
+                fmt::format("--container-name={} joins it", request.name));
+  }
+  check_namespaces(request, running);
+  tell_what_is_ignored(request);
+  runtime::join_container(running, parse_description(running.text).remap);
+}
+
+void describe_step(RunningContainer& description, const StepRequest& request) {
+  if (request.name.empty()) description.step = key_of(request.step);
+  // Each task has its own.
+  description.environment.clear();
+  description.working_directory.clear();
+}
+
+void make(const Configuration& configuration, const RunSubject& subject, const StepRequest& request,
+          const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
+  const runtime::Host shared = without_task(host);
+  const RunRequest run = run_request(request);
+  std::optional<PlannedContainer> plan;
+  try {
+    if (request.name_use == NameUse::exec) {
+      throw Error(fmt::format("--container-name={0}:exec: the container {0} is not running", request.name),
+                  fmt::format("--container-name={} starts it", request.name));
+    }
+    plan.emplace(configuration, subject, run, config_of(subject.image, shared), shared, open_runtime_directory());
+  } catch (...) {
+    socket.remove();  // no server will
+    throw;
+  }
+  describe_step(plan->description(), request);
+  const runtime::ContainerServer server =
+      plan->start_server(std::move(socket), open_containers(configuration), not_inherited);
+  runtime::enter_new_namespaces(plan->identity(), 0);
+  plan->build(server, nullptr);
+}
+
+struct StepPlace {
+  std::string socket;  // its name
+  ContainerPlace place;
+};
+
+StepPlace place_of_named(const Configuration& configuration, const std::string& name) {
+  const ContainerStore containers = open_containers(configuration);
+  return {socket_name(containers.root(), name), claim_named(open_runtime_directory(), containers, name)};
+}
+
+// The one that runs is this step's where its holder was killed; else it is of the other half of a heterogeneous step.
+StepPlace place_of_unnamed(const SlurmStep& step) {
+  const RuntimeDirectory directory = open_runtime_directory();
+  const std::string id = container_id_of(step);
+  ContainerPlace place = claim_unnamed(directory, id);
+  const auto* running = std::get_if<runtime::Message>(&place);
+  if (running == nullptr || parse_description(running->text).step == key_of(step)) {
+    return {unnamed_socket_name(id), std::move(place)};
+  }
+  const std::string own = fmt::format("{}-{}", id, step.keeper);
+  return {unnamed_socket_name(own), claim_unnamed(directory, own)};
+}
+
+}  // namespace
+
+RunSubject find_step_subject(const Configuration& configuration, const StepRequest& request) {
+  if (request.name.empty()) return {.image = request.find_image(request.image)};
+  check_container_name(request.name);
+  const ContainerStore containers = open_containers(configuration);
+  if (auto container = containers.find(request.name)) {
+    if (request.name_use != NameUse::create) return of_container(configuration, std::move(*container));
+    throw Error(fmt::format("--container-name={0}:create: the container {0} exists already", request.name),
+                fmt::format("`mlctr rm {}` on the node removes it", request.name));
+  }
+  if (request.image.empty()) refuse_nothing_there(request.name);
+  const BaseImage image = request.find_image(request.image);
+  return of_container(configuration, find_or_create_container(configuration, image, request.name));
+}
+
+std::string enter_step_container(const Configuration& configuration, const RunSubject& subject,
+                                 const StepRequest& request, const runtime::Host& host,
+                                 const std::vector<int>& not_inherited) {
+  StepPlace found = subject.container ? place_of_named(configuration, subject.container->record.name)
+                                      : place_of_unnamed(request.step);
+  if (const auto* running = std::get_if<runtime::Message>(&found.place)) {
+    join_running(request, *running);
+  } else {
+    make(configuration, subject, request, host, std::move(std::get<runtime::ContainerSocket>(found.place)),
+         not_inherited);
+  }
+  return found.socket;
+}
+
+}  // namespace mlctr

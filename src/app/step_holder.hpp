@@ -1,0 +1,31 @@
+// The holder of a step's container: a process inside it that does nothing, so that the container lasts as long as the
+// step does on this node, whichever of its tasks end before others begin. It answers the step's socket, to which every
+// task of the step comes; the tasks of one that could not be made are told so.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "app/slurm_step.hpp"
+#include "runtime/container_socket.hpp"
+
+namespace mlctr {
+
+/// What the step's socket answers to "join".
+struct StepAnswer {
+  std::string container_socket;  ///< where the container listens; empty: it failed to start
+};
+
+StepAnswer parse_step_answer(const std::string& text);
+
+/// Forks the holder: call it in a single-threaded process. `make` is called in it, makes the container or joins it,
+/// and returns its socket's name, inside; it is given the descriptors that what it starts must not keep open. Returns
+/// once the container is there; `place` is the holder's then. Throws what `make` threw.
+void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
+                       const std::function<std::string(const std::vector<int>&)>& make);
+
+/// Forks a process that tells the step's other tasks, whenever they come, that there is no container to join.
+void tell_step_it_failed(runtime::ContainerSocket place, const SlurmStep& step);
+
+}  // namespace mlctr

@@ -1,0 +1,128 @@
+// mlctr step, which Slurm's tasks run: started by `mlctr srun`, or by the plugin
+//   run [--container-…] [--] COMMAND    joins the step's container and becomes the command
+//   enter --socket FD [--container-…]   hands the way into it over to the plugin (spank/hand_off.h)
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "app/exec_container.hpp"
+#include "app/hand_off.hpp"
+#include "app/join_step.hpp"
+#include "base/error.hpp"
+#include "base/printable.hpp"
+#include "cli/commands.hpp"
+#include "cli/find_or_pull.hpp"
+#include "cli/output.hpp"
+#include "cli/run_options.hpp"
+#include "cli/step_request.hpp"
+
+namespace mlctr::cli {
+namespace {
+
+struct StepWords {
+  std::vector<GivenOption> options;
+  std::string socket;                ///< --socket: a descriptor's number
+  std::vector<std::string> scripts;  ///< --script: files of the host's that the container shows in their places
+  std::vector<std::string> command;
+};
+
+bool takes(const std::vector<std::string>& words, std::size_t at, std::string_view option) {
+  return words[at] == option && at + 1 < words.size();
+}
+
+// words[0] is the verb.
+StepWords parse_words(const std::vector<std::string>& words) {
+  StepWords parsed;
+  std::size_t at = 1;
+  while (at < words.size() && words[at].starts_with('-') && words[at] != "--") {
+    if (auto taken = take_container_option(words, at)) {
+      parsed.options.push_back(std::move(taken->given));
+      at += taken->words;
+    } else if (takes(words, at, "--socket")) {
+      parsed.socket = words[at + 1];
+      at += 2;
+    } else if (takes(words, at, "--script")) {
+      parsed.scripts.push_back(words[at + 1]);
+      at += 2;
+    } else {
+      throw UsageError(fmt::format("mlctr step: no such option: {}", printable(words[at])));
+    }
+  }
+  if (at < words.size() && words[at] == "--") ++at;
+  parsed.command.assign(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+  return parsed;
+}
+
+// What Slurm keeps in its spool directory for the task to run (pyxis shows it as well).
+runtime::Mount show(const std::string& script) {
+  return {.source = runtime::BindMount{script}, .target = script, .attributes = 0};
+}
+
+StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
+                         const runtime::Host& host) {
+  for (GivenOption& option : options_of_variables(host.environment, words.options)) {
+    words.options.push_back(std::move(option));
+  }
+  StepRequest request = make_step_request(words.options, step, host);
+  for (const std::string& script : words.scripts) request.mounts.push_back(show(script));
+  request.command = std::move(words.command);
+  request.find_image = [&configuration](const std::string& image) {
+    return find_or_pull_image(configuration, image, {});
+  };
+  request.tell = [](const std::string& line) { say(line); };
+  return request;
+}
+
+Fd parse_socket(const std::string& text) {
+  int fd = -1;
+  const auto [end, mistake] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  if (mistake != std::errc{} || end != text.data() + text.size() || fd < 0 || ::fcntl(fd, F_GETFD) < 0) {
+    throw UsageError("mlctr step enter: --socket takes the number of an open descriptor");
+  }
+  return Fd(fd);
+}
+
+int enter(const StepWords& words, const StepRequest& request, const Configuration& configuration,
+          const runtime::Host& host) {
+  const Fd socket = parse_socket(words.socket);
+  hand_off(socket, join_step(configuration, request, host));
+  return 0;
+}
+
+int run(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
+  const StepEntry entry = join_step(configuration, request, host);
+  return end_as(run_inside(entry.container, entry.program));
+}
+
+int step(const std::vector<std::string>& words) {
+  const std::string verb = words.empty() ? "" : words[0];
+  if (verb != "run" && verb != "enter") {
+    throw UsageError("mlctr step: run or enter?", "`mlctr srun --help` tells how to use containers with Slurm");
+  }
+  const runtime::Host host = runtime::look_at_host();
+  const SlurmStep slurm = look_at_slurm_step(host.environment);
+  try {
+    const StepWords parsed = parse_words(words);
+    const Configuration configuration = load_configuration();
+    const StepRequest request = make_request(parsed, configuration, slurm, host);
+    return verb == "run" ? run(request, configuration, host) : enter(parsed, request, configuration, host);
+  } catch (const StepFailed&) {
+    return k_own_failure;
+  } catch (Error& error) {
+    if (!slurm.node.empty()) error.add_context(slurm.node);
+    throw;
+  }
+}
+
+}  // namespace
+
+void add_step(CLI::App& program, Action& chosen) {
+  CLI::App* command =
+      program.add_subcommand("step", "Join the container of a Slurm step (mlctr srun and the plugin do)");
+  command->group("");  // hidden
+  command->prefix_command();
+  command->final_callback([command, &chosen] { chosen = [words = command->remaining()] { return step(words); }; });
+}
+
+}  // namespace mlctr::cli
