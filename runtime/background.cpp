@@ -15,13 +15,28 @@
 
 namespace mlctr::runtime {
 
-// Keys and hang-ups are for the programs in the container, and a signal for all of a user's processes ends those and so
-// this one, in this order: the other would make their last reads fail.
 void leave_session(const char* process_name) {
   ::setsid();
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP}) std::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, process_name);
   if (::chdir("/") != 0) throw SysError("cannot change to /");
+}
+
+void ignore_signals() {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    switch (signal) {
+      case SIGABRT:
+      case SIGBUS:
+      case SIGCHLD:
+      case SIGFPE:
+      case SIGILL:
+      case SIGSEGV:
+      case SIGSYS:
+      case SIGTRAP:
+        break;
+      default:
+        std::signal(signal, SIG_IGN);  // refused for SIGKILL, SIGSTOP and glibc's own
+    }
+  }
 }
 
 void close_inherited_descriptors() {

@@ -187,6 +187,7 @@ class Server {
 [[noreturn]] void run_server(ServerSetup setup, Fd control, Fd maker) {
   try {
     leave_session("mlctr-server");
+    ignore_signals();
     for (const int fd : setup.not_inherited) ::close(fd);
     close_inherited_descriptors();
     silence();

@@ -31,15 +31,12 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
 // The socket of the step's container.
 std::string find_container_socket(const Configuration& configuration, const StepRequest& request,
                                   const runtime::Host& host) {
-  const RuntimeDirectory steps = open_step_directory();
-  const std::string key = key_of(request.step);
   for (;;) {
-    if (const auto answer = runtime::ask_container(steps.sockets, key, runtime::k_join)) {
-      const StepAnswer step = parse_step_answer(answer->text);
-      if (step.container_socket.empty()) throw StepFailed{};
-      return step.container_socket;
+    if (const auto answer = ask_step(request.step, runtime::k_join)) {
+      if (answer->container_socket.empty()) throw StepFailed{};
+      return answer->container_socket;
     }
-    if (auto place = try_take_socket(steps, key)) {
+    if (auto place = try_take_socket(open_step_directory(), key_of(request.step))) {
       make_step_container(configuration, request, host, std::move(*place));
     }
   }

@@ -2,6 +2,7 @@
 // that one too, join it.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ namespace mlctr {
 /// running.
 enum class NameUse { any, create, exec, no_exec };
 
+/// The image's entrypoint is run once, when the container starts: silent, or with what it prints on standard error.
+enum class StepEntrypoint { none, silent, shown };
+
 struct StepRequest {
   SlurmStep step;
   std::vector<std::string> command{};
@@ -37,6 +41,8 @@ struct StepRequest {
   std::vector<runtime::Mount> mounts{};
   std::vector<std::string> environment{};  ///< "NAME=VALUE": where the task's value counts, not the image's
   std::string working_directory{};
+  std::filesystem::path save_as{};  ///< absolute; empty: the container is not saved
+  StepEntrypoint entrypoint = StepEntrypoint::none;
   std::function<BaseImage(const std::string&)> find_image{};  ///< in the stores, else a registry
   std::function<void(const std::string&)> tell{};             ///< takes a line for the user
 };

@@ -168,20 +168,22 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
   return runtime::ContainerServer::start(std::move(setup));
 }
 
-runtime::Environment PlannedContainer::build(const runtime::ContainerServer& server,
-                                             const ChangedFiles* changed) const {
+runtime::Environment PlannedContainer::build(const runtime::ContainerServer& server, const ChangedFiles* changed) {
   const runtime::BuiltContainer built = runtime::build_container(spec_, server);
   if (changed != nullptr && built.upper) changed->begin(built.upper);
-  if (!built.environment.empty()) {
-    std::vector<runtime::EnvironmentEdit> configured = configured_;
-    configured.insert(configured.end(), built.environment.begin(), built.environment.end());
-    server.describe(describe_configured(configured));
-  }
+  add_configured(server, built.environment);
   server.open_door();
   runtime::Environment environment = spec_.hooks.environment;
   environment.apply(built.environment);
   environment.set_entries(own_environment_, "--env");  // over the hooks', as over all else
   return environment;
+}
+
+void PlannedContainer::add_configured(const runtime::ContainerServer& server,
+                                      const std::vector<runtime::EnvironmentEdit>& edits) {
+  if (edits.empty()) return;
+  configured_.insert(configured_.end(), edits.begin(), edits.end());
+  server.describe(describe_configured(configured_));
 }
 
 }  // namespace mlctr

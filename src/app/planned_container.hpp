@@ -48,7 +48,10 @@ class PlannedContainer {
 
   /// In a process that has entered the user namespace; opens the door to others. Returns inside, with the program's
   /// environment: the planned one, with what the hooks made of it. `changed` may be null.
-  runtime::Environment build(const runtime::ContainerServer& server, const ChangedFiles* changed) const;
+  runtime::Environment build(const runtime::ContainerServer& server, const ChangedFiles* changed);
+
+  /// What else becomes of the environment of the programs to come.
+  void add_configured(const runtime::ContainerServer& server, const std::vector<runtime::EnvironmentEdit>& edits);
 
  private:
   void plan_mounts(const std::vector<runtime::Mount>& of_image, const RunRequest& request, const runtime::Host& host,
@@ -60,7 +63,7 @@ class PlannedContainer {
 
   std::vector<OpenImage> images_;  // the rootfs's, then those of squashfs mounts
   runtime::ContainerSpec spec_;
-  std::vector<runtime::EnvironmentEdit> configured_;  // what environ.d makes of the environment
+  std::vector<runtime::EnvironmentEdit> configured_;  // what environ.d, then hooks make of the environment
   std::vector<std::string> own_environment_;          // the user's: --env
   runtime::Program program_;                          // its environment comes when hooks have run
   RunningContainer description_;

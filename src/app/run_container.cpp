@@ -57,22 +57,22 @@ bool must_wait(const RunSubject& subject, const RunRequest& request) {
 }
 
 // Exceptions of a forked process rise to main() like any other: it has nothing open that its parent would miss.
-[[noreturn]] void build_and_become(const PlannedContainer& plan, const RunRequest& request,
+[[noreturn]] void build_and_become(PlannedContainer& plan, const RunRequest& request,
                                    const runtime::ContainerServer& server, const ChangedFiles* changed) {
   become(plan, request, plan.build(server, changed));
 }
 
 // Process 1 of a pid namespace: builds the container, whose /proc shows that namespace, and reaps what the program
 // leaves behind.
-[[noreturn]] void be_init(const PlannedContainer& plan, const RunRequest& request,
-                          const runtime::ContainerServer& server, const ChangedFiles& changed) {
+[[noreturn]] void be_init(PlannedContainer& plan, const RunRequest& request, const runtime::ContainerServer& server,
+                          const ChangedFiles& changed) {
   const runtime::Environment environment = plan.build(server, &changed);
   const runtime::ProgramEnd end = runtime::supervise([&] { become(plan, request, environment); });
   ::_exit(runtime::shell_exit_code(end));
 }
 
 // The server is let go at the end: it waits for what its maker may still ask for.
-runtime::ProgramEnd build_and_wait(const PlannedContainer& plan, const RunRequest& request,
+runtime::ProgramEnd build_and_wait(PlannedContainer& plan, const RunRequest& request,
                                    const runtime::ContainerServer server, const ChangedFiles& changed) {
   if ((request.base.own_namespaces & CLONE_NEWPID) != 0) {
     runtime::enter_new_namespaces(plan.identity(), CLONE_NEWPID);

@@ -10,13 +10,27 @@
 #include "app/container_place.hpp"
 #include "app/create_container.hpp"
 #include "app/planned_container.hpp"
+#include "app/remove_container.hpp"
 #include "app/running_container.hpp"
+#include "app/save_step.hpp"
+#include "app/step_entrypoint.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/join.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr {
 namespace {
+
+// Containers that were to be saved, of steps that were cancelled: they have a name, but nobody gave them one.
+void remove_dead_steps(const ContainerStore& containers) {
+  for (const StoredContainer& container : containers.list().containers) {
+    const auto keeper = keeper_of_stored(container.record.name);
+    if (keeper && !runtime::open_process(*keeper)) {
+      remove_idle_container(containers, open_runtime_directory(), container.record.name);
+    }
+  }
+}
 
 RunSubject of_container(const Configuration& configuration, StoredContainer container) {
   BaseImage image = base_image_of(configuration, container);
@@ -103,13 +117,14 @@ void make(const Configuration& configuration, const RunSubject& subject, const S
           const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
   const runtime::Host shared = without_task(host);
   const RunRequest run = run_request(request);
+  const ImageConfig config = config_of(subject.image, shared);
   std::optional<PlannedContainer> plan;
   try {
     if (request.name_use == NameUse::exec) {
       throw Error(fmt::format("--container-name={0}:exec: the container {0} is not running", request.name),
                   fmt::format("--container-name={} starts it", request.name));
     }
-    plan.emplace(configuration, subject, run, config_of(subject.image, shared), shared, open_runtime_directory());
+    plan.emplace(configuration, subject, run, config, shared, open_runtime_directory());
   } catch (...) {
     socket.remove();  // no server will
     throw;
@@ -118,7 +133,11 @@ void make(const Configuration& configuration, const RunSubject& subject, const S
   const runtime::ContainerServer server =
       plan->start_server(std::move(socket), open_containers(configuration), not_inherited);
   runtime::enter_new_namespaces(plan->identity(), 0);
-  plan->build(server, nullptr);
+  runtime::Program program = plan->program();
+  program.environment = plan->build(server, nullptr).entries();
+  if (request.entrypoint == StepEntrypoint::none || config.entrypoint.empty()) return;
+  program.command = config.entrypoint;
+  plan->add_configured(server, run_entrypoint(std::move(program), request.entrypoint));
 }
 
 struct StepPlace {
@@ -147,17 +166,19 @@ StepPlace place_of_unnamed(const SlurmStep& step) {
 }  // namespace
 
 RunSubject find_step_subject(const Configuration& configuration, const StepRequest& request) {
-  if (request.name.empty()) return {.image = request.find_image(request.image)};
-  check_container_name(request.name);
+  const std::string name = stored_name(request);
+  if (name.empty()) return {.image = request.find_image(request.image)};
+  check_container_name(name);
   const ContainerStore containers = open_containers(configuration);
-  if (auto container = containers.find(request.name)) {
+  if (request.name.empty()) remove_dead_steps(containers);
+  if (auto container = containers.find(name)) {
     if (request.name_use != NameUse::create) return of_container(configuration, std::move(*container));
     throw Error(fmt::format("--container-name={0}:create: the container {0} exists already", request.name),
                 fmt::format("`mlctr rm {}` on the node removes it", request.name));
   }
-  if (request.image.empty()) refuse_nothing_there(request.name);
+  if (request.image.empty()) refuse_nothing_there(name);
   const BaseImage image = request.find_image(request.image);
-  return of_container(configuration, find_or_create_container(configuration, image, request.name));
+  return of_container(configuration, find_or_create_container(configuration, image, name));
 }
 
 std::string enter_step_container(const Configuration& configuration, const RunSubject& subject,

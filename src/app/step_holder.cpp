@@ -1,13 +1,14 @@
 #include "app/step_holder.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "runtime/background.hpp"
 #include "runtime/process_table.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 // What tasks are told.
 std::string to_text(const StepAnswer& answer) {
-  return nlohmann::json{{"container", answer.container_socket}}.dump();
+  return nlohmann::json{{"container", answer.container_socket}, {"last", answer.is_last}}.dump();
 }
 
 // What the holder's starter is told: {} or {"message", "hint"}.
@@ -32,32 +33,70 @@ void check_report(const std::optional<runtime::Message>& report) {
   if (json.contains("message")) throw Error(json.at("message"), json.at("hint"));
 }
 
-bool answer_one(int listener, const std::string& text) {
-  const Fd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-  if (!client) return false;
-  const timeval patience{.tv_sec = 1, .tv_usec = 0};  // a client that says nothing must not stop the others
+// What a client that may ask asks; absent where it went away, or says nothing.
+std::optional<std::string> hear(const Fd& client) {
+  const timeval patience{.tv_sec = 1, .tv_usec = 0};  // it must not stop the others
   ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   try {
     const auto request = runtime::receive_message(client);
-    if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return false;
-    runtime::send_message(client, text);
-    return true;
+    if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return std::nullopt;
+    return request->text;
   } catch (const Error&) {
-    return false;  // the client went away; its own error is its to tell
+    return std::nullopt;
   }
 }
 
-// Until the step ends, or `most` have asked.
-void serve(runtime::ContainerSocket& place, const Fd& keeper, const std::string& text, unsigned most) {
-  place.serve_from_here();
-  for (bool has_ended = !keeper; !has_ended && most > 0;) {
-    std::array<pollfd, 2> wanted{{{keeper.get(), POLLIN, 0}, {place.fd(), POLLIN, 0}}};
-    if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
-    if (wanted[1].revents != 0 && answer_one(place.fd(), text)) --most;
-    has_ended = wanted[0].revents != 0;
+void reply(const Fd& client, const StepAnswer& answer) {
+  try {
+    runtime::send_message(client, to_text(answer));
+  } catch (const Error&) {
+    // It went away; its own error is its to tell.
   }
-  place.remove();
 }
+
+// Answers whom it has to on the step's socket, until the step ends or needs it no more.
+class StepDoor {
+ public:
+  StepDoor(runtime::ContainerSocket& place, const SlurmStep& step, StepAnswer answer)
+      : place_(place), step_(step), answer_(std::move(answer)) {}
+
+  void serve(const Fd& keeper) {
+    runtime::silence();
+    runtime::ignore_signals();
+    place_.serve_from_here();
+    for (bool has_ended = !keeper; !has_ended && !is_done_;) {
+      std::array<pollfd, 2> wanted{{{keeper.get(), POLLIN, 0}, {place_.fd(), POLLIN, 0}}};
+      if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
+      if (wanted[1].revents != 0) answer_one();
+      has_ended = wanted[0].revents != 0;
+    }
+    place_.remove();
+  }
+
+ private:
+  void answer_one() {
+    const Fd client(::accept4(place_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) return;
+    const auto request = hear(client);
+    if (!request) return;
+    StepAnswer answer = answer_;
+    if (*request == k_ended) {
+      answer.is_last = ++ended_ >= step_.local_tasks;
+      is_done_ = answer.is_last;
+    } else if (*request == k_leave) {
+      is_done_ = true;
+    } else if (answer_.container_socket.empty()) {
+      is_done_ = ++told_ + 1 >= step_.local_tasks;  // the first task knows
+    }
+    reply(client, answer);
+  }
+
+  runtime::ContainerSocket& place_;
+  const SlurmStep& step_;
+  StepAnswer answer_;
+  unsigned ended_ = 0, told_ = 0;
+  bool is_done_ = false;
+};
 
 // A child of nobody's: no task finds a process that it did not start, nor waits for it.
 void fork_background(const std::function<void()>& work) {
@@ -80,10 +119,12 @@ void fork_background(const std::function<void()>& work) {
 void leave_task(const char* process_name) {
   runtime::leave_session(process_name);
   runtime::close_inherited_descriptors();
+  const Fd null = open_file("/dev/null", O_RDWR);
+  ::dup2(null.get(), STDIN_FILENO);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-void be_holder(runtime::ContainerSocket& place, const Fd& keeper, const Fd& starter,
+void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd& keeper, const Fd& starter,
                const std::function<std::string(const std::vector<int>&)>& make) {
   StepAnswer answer;
   try {
@@ -94,15 +135,17 @@ void be_holder(runtime::ContainerSocket& place, const Fd& keeper, const Fd& star
   } catch (const std::exception& error) {
     return runtime::send_message(starter, to_text(Error(error.what())));
   }
-  runtime::silence();
   runtime::send_message(starter, "{}");
-  serve(place, keeper, to_text(answer), std::numeric_limits<unsigned>::max());
+  StepDoor(place, step, std::move(answer)).serve(keeper);
 }
 
 }  // namespace
 
-StepAnswer parse_step_answer(const std::string& text) {
-  return {.container_socket = nlohmann::json::parse(text).at("container")};
+std::optional<StepAnswer> ask_step(const SlurmStep& step, std::string_view request) {
+  const auto answer = runtime::ask_container(open_step_directory().sockets, key_of(step), request);
+  if (!answer) return std::nullopt;
+  const auto json = nlohmann::json::parse(answer->text);
+  return StepAnswer{.container_socket = json.at("container"), .is_last = json.at("last")};
 }
 
 void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
@@ -111,7 +154,7 @@ void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
   auto [ours, holders] = runtime::socket_pair();
   fork_background([&] {
     ours.reset();
-    be_holder(place, keeper, holders, make);
+    be_holder(place, step, keeper, holders, make);
   });
   holders.reset();
   check_report(runtime::receive_message(ours));
@@ -122,8 +165,7 @@ void tell_step_it_failed(runtime::ContainerSocket place, const SlurmStep& step) 
   const Fd keeper = runtime::open_process(step.keeper);
   fork_background([&] {
     leave_task("mlctr-failed");
-    runtime::silence();
-    serve(place, keeper, to_text(StepAnswer{}), step.local_tasks - 1);
+    StepDoor(place, step, {}).serve(keeper);
   });
 }
 

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/slurm_step.hpp"
@@ -12,12 +14,18 @@
 
 namespace mlctr {
 
-/// What the step's socket answers to "join".
+/// What the step's socket is asked, besides "join":
+///   ended    a task has; answered with whether it was the last one of the step's tasks here, with which the holder
+///   goes leave    for the holder to go
+inline constexpr std::string_view k_ended = "ended", k_leave = "leave";
+
 struct StepAnswer {
   std::string container_socket;  ///< where the container listens; empty: it failed to start
+  bool is_last = false;          ///< to "ended"
 };
 
-StepAnswer parse_step_answer(const std::string& text);
+/// Absent where nobody holds the step's container (any more). A task that asks to join waits until it is there.
+std::optional<StepAnswer> ask_step(const SlurmStep& step, std::string_view request);
 
 /// Forks the holder: call it in a single-threaded process. `make` is called in it, makes the container or joins it,
 /// and returns its socket's name, inside; it is given the descriptors that what it starts must not keep open. Returns

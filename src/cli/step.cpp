@@ -1,20 +1,28 @@
 // mlctr step, which Slurm's tasks run: started by `mlctr srun`, or by the plugin
 //   run [--container-…] [--] COMMAND    joins the step's container and becomes the command
+//                                       with --container-save, the last one to end saves
 //   enter --socket FD [--container-…]   hands the way into it over to the plugin (spank/hand_off.h)
+//   save [--container-…]                --container-save, for the plugin: once the last task has ended
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <charconv>
+#include <csignal>
 
 #include "app/exec_container.hpp"
 #include "app/hand_off.hpp"
 #include "app/join_step.hpp"
+#include "app/save_container.hpp"
+#include "app/save_step.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
+#include "cli/figures.hpp"
 #include "cli/find_or_pull.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
+#include "cli/signals.hpp"
 #include "cli/step_request.hpp"
 
 namespace mlctr::cli {
@@ -90,15 +98,44 @@ int enter(const StepWords& words, const StepRequest& request, const Configuratio
   return 0;
 }
 
+// What every node of a step would write, on one line each.
+int save(const StepRequest& request, const Configuration& configuration) {
+  read_files_as_owner();
+  ProgressBoard board;
+  std::uint64_t bytes = 0;
+  run_stoppable([&](std::stop_token stop) { bytes = save_step(configuration, request, board, std::move(stop)); },
+                "nothing was written");
+  say(fmt::format("saved the container in {} ({})", printable(request.save_as.string(), 4096), format_bytes(bytes)));
+  return 0;
+}
+
+// This process stays out of the container, as it has work left there, and keeps nothing of it open.
+runtime::ProgramEnd run_beside(const StepRequest& request, const Configuration& configuration,
+                               const runtime::Host& host) {
+  const StepEntry entry = join_step(configuration, request, host);
+  return runtime::supervise([&] {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // who kills mlctr means the program
+    ::_exit(runtime::shell_exit_code(run_inside(entry.container, entry.program)));
+  });
+}
+
+int run_and_save(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
+  check_destination(request.save_as, Overwrite::replace);
+  const runtime::ProgramEnd end = run_beside(request, configuration, host);
+  if (is_last_of_step(request)) save(request, configuration);
+  return end_as(end);
+}
+
 int run(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
+  if (!request.save_as.empty()) return run_and_save(request, configuration, host);
   const StepEntry entry = join_step(configuration, request, host);
   return end_as(run_inside(entry.container, entry.program));
 }
 
 int step(const std::vector<std::string>& words) {
   const std::string verb = words.empty() ? "" : words[0];
-  if (verb != "run" && verb != "enter") {
-    throw UsageError("mlctr step: run or enter?", "`mlctr srun --help` tells how to use containers with Slurm");
+  if (verb != "run" && verb != "enter" && verb != "save") {
+    throw UsageError("mlctr step: run, enter or save?", "`mlctr srun --help` tells how to use containers with Slurm");
   }
   const runtime::Host host = runtime::look_at_host();
   const SlurmStep slurm = look_at_slurm_step(host.environment);
@@ -106,7 +143,8 @@ int step(const std::vector<std::string>& words) {
     const StepWords parsed = parse_words(words);
     const Configuration configuration = load_configuration();
     const StepRequest request = make_request(parsed, configuration, slurm, host);
-    return verb == "run" ? run(request, configuration, host) : enter(parsed, request, configuration, host);
+    if (verb == "run") return run(request, configuration, host);
+    return verb == "save" ? save(request, configuration) : enter(parsed, request, configuration, host);
   } catch (const StepFailed&) {
     return k_own_failure;
   } catch (Error& error) {

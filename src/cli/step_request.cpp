@@ -146,6 +146,20 @@ std::string read_directory(const Given& given) {
   return directory.empty() ? "" : (std::filesystem::path("/") / directory).lexically_normal().string();
 }
 
+StepEntrypoint read_entrypoint(const Given& given) {
+  const auto chosen =
+      given.choice("container-entrypoint", StepEntrypoint::silent, "no-container-entrypoint", StepEntrypoint::none);
+  if (chosen != StepEntrypoint::silent) return StepEntrypoint::none;
+  return given.has("container-entrypoint-log") ? StepEntrypoint::shown : StepEntrypoint::silent;
+}
+
+std::filesystem::path read_destination(const Given& given, const runtime::Host& host) {
+  const std::string path = given.only_value("container-save");
+  if (path.empty()) return {};
+  if (path.ends_with('/')) throw UsageError("--container-save: target is a directory", "it takes a file's name");
+  return (host.current_directory / path).lexically_normal();
+}
+
 }  // namespace
 
 StepRequest make_step_request(const std::vector<GivenOption>& options, const SlurmStep& step,
@@ -165,6 +179,8 @@ StepRequest make_step_request(const std::vector<GivenOption>& options, const Slu
   request.mounts = read_mounts(given, host);
   request.environment = read_environment(given, host);
   request.working_directory = read_directory(given);
+  request.entrypoint = read_entrypoint(given);
+  request.save_as = read_destination(given, host);
   if (request.image.empty() && request.name.empty()) {
     throw UsageError("neither --container-image nor --container-name is set", "one of them says what to run in");
   }

@@ -1,0 +1,67 @@
+#include "app/save_step.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "app/open_stores.hpp"
+#include "app/remove_container.hpp"
+#include "app/runtime_directory.hpp"
+#include "app/save_container.hpp"
+#include "app/step_holder.hpp"
+
+namespace mlctr {
+namespace {
+
+constexpr std::string_view k_stored_prefix = "step-";
+
+std::uint64_t save(const Configuration& configuration, const StepRequest& request, ProgressBoard& board,
+                   std::stop_token stop) {
+  return save_container(configuration,
+                        {.container = stored_name(request),
+                         .destination = request.save_as,
+                         .overwrite = Overwrite::replace,
+                         .running = RunningContainers::take_as_is},  // other steps may be in it
+                        board, std::move(stop));
+}
+
+// Where a background process of the tasks is in it still, a later step that saves does it.
+void remove_unnamed(const Configuration& configuration, const StepRequest& request) {
+  if (!request.name.empty()) return;
+  remove_idle_container(open_containers(configuration), open_runtime_directory(), stored_name(request));
+}
+
+}  // namespace
+
+std::string stored_name(const StepRequest& request) {
+  return !request.name.empty() || request.save_as.empty() ? request.name
+                                                          : fmt::format("{}{}", k_stored_prefix, key_of(request.step));
+}
+
+std::optional<pid_t> keeper_of_stored(std::string_view name) {
+  if (!name.starts_with(k_stored_prefix)) return std::nullopt;
+  const std::string_view digits = name.substr(name.rfind('-') + 1);
+  pid_t pid = 0;
+  const auto [end, mistake] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+  return mistake == std::errc{} && end == digits.data() + digits.size() && pid > 0 ? std::optional(pid) : std::nullopt;
+}
+
+bool is_last_of_step(const StepRequest& request) {
+  const auto answer = ask_step(request.step, k_ended);
+  return answer && answer->is_last;
+}
+
+std::uint64_t save_step(const Configuration& configuration, const StepRequest& request, ProgressBoard& board,
+                        std::stop_token stop) {
+  ask_step(request.step, k_leave);  // where the plugin asks, its holder is still there
+  try {
+    const std::uint64_t bytes = save(configuration, request, board, std::move(stop));
+    remove_unnamed(configuration, request);
+    return bytes;
+  } catch (...) {
+    remove_unnamed(configuration, request);
+    throw;
+  }
+}
+
+}  // namespace mlctr
