@@ -26,6 +26,11 @@ struct Preparation {
   Descriptor socket;  ///< the message waits in it
 };
 
+/// Sent to the whole step, mlctr among it, by scancel or ^C: Slurm has told of that.
+bool is_cancelling(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
 Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
   Preparation preparation;
   char* const* const environment = job_environment(spank);
@@ -47,7 +52,7 @@ Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOp
     preparation.outcome = Outcome::wrongly_installed;
     return preparation;
   }
-  if (WIFSIGNALED(end.status) && WTERMSIG(end.status) != SIGTERM) {  // which is a scancel, as Slurm has told
+  if (WIFSIGNALED(end.status) && !is_cancelling(WTERMSIG(end.status))) {
     preparation.failure = failed("%s was ended by signal %d (%s) while it prepared the container", settings.mlctr,
                                  WTERMSIG(end.status), ::strsignal(WTERMSIG(end.status)));
     return preparation;
