@@ -39,21 +39,27 @@ const char* argument_of_allocation(Option option) {
   return std::getenv(name);
 }
 
-/// What follows PREFIX_CONTAINER_NAME= of one variable; null where it is another.
-const char* value_of(const char* variable, std::string_view prefix, std::string_view name) {
-  const std::string_view text = variable;
-  if (!text.starts_with(prefix)) return nullptr;
-  const char* rest = variable + prefix.size();
-  if (!std::string_view(rest).starts_with(name) || rest[name.size()] != '=') return nullptr;
-  return rest + name.size() + 1;
+/// Whether `variable` is PREFIXNAME=, with something behind it.
+bool is_set(std::string_view variable, std::string_view prefix, std::string_view name) {
+  if (!variable.starts_with(prefix)) return false;
+  variable.remove_prefix(prefix.size());
+  return variable.starts_with(name) && variable.size() > name.size() + 1 && variable[name.size()] == '=';
 }
 
-const char* find_variable(std::string_view prefix, const char* name, char* const* environment) {
-  for (; environment != nullptr && *environment != nullptr; ++environment) {
-    const char* value = value_of(*environment, prefix, name);
-    if (value != nullptr && *value != '\0') return value;
+/// "NAME=VALUE" as it is in `environment`; null where it isn't.
+const char* find_variable(Option option, char* const* environment) {
+  const char* const name = row(option).variable;
+  if (name == nullptr || environment == nullptr) return nullptr;
+  for (const std::string_view prefix : {"MLCTR_CONTAINER_", "PYXIS_CONTAINER_"}) {
+    for (char* const* variable = environment; *variable != nullptr; ++variable) {
+      if (is_set(*variable, prefix, name)) return *variable;
+    }
   }
   return nullptr;
+}
+
+const char* value_in(const char* variable) {
+  return variable == nullptr ? nullptr : std::strchr(variable, '=') + 1;
 }
 
 }  // namespace
@@ -100,10 +106,7 @@ const char* GivenOptions::argument(Option option) const {
 }
 
 const char* variable_of(Option option, char* const* environment) {
-  const char* name = row(option).variable;
-  if (name == nullptr) return nullptr;
-  const char* value = find_variable("MLCTR_CONTAINER_", name, environment);
-  return value != nullptr ? value : find_variable("PYXIS_CONTAINER_", name, environment);
+  return value_in(find_variable(option, environment));
 }
 
 bool wants_container(const GivenOptions& given, char* const* environment) {
@@ -116,10 +119,12 @@ bool wants_container(const GivenOptions& given, char* const* environment) {
 Failure check_variables(const GivenOptions& given, char* const* environment) {
   for (std::size_t i = 0; i < k_options.size(); ++i) {
     const auto option = static_cast<Option>(i);
-    const char* value = given.has(option) ? nullptr : variable_of(option, environment);
-    if (value == nullptr) continue;
+    const char* const variable = given.has(option) ? nullptr : find_variable(option, environment);
+    if (variable == nullptr) continue;
+    const char* const value = value_in(variable);
     const Failure wrong = k_options[i].argument != nullptr ? check_argument(option, value) : check_switch(value);
-    if (wrong.happened()) return failed("MLCTR_CONTAINER_%s: %s", k_options[i].variable, wrong.text.data());
+    if (wrong.happened())
+      return failed("%.*s: %s", static_cast<int>(value - 1 - variable), variable, wrong.text.data());
   }
   return {};
 }

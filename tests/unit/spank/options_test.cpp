@@ -130,7 +130,7 @@ TEST_CASE("options without a container are ignored, in pyxis's words") {
 
 TEST_CASE("variables are checked as options are") {
   ::setenv("PYXIS_CONTAINER_NAME", "x:attach", 1);
-  CHECK(says(type({}), "flag must be"));
+  CHECK(says(type({}), "error: mlctr: PYXIS_CONTAINER_NAME: flag must be"));
   ::setenv("MLCTR_CONTAINER_NAME", "x", 1);
   CHECK(type({}).code == 0);
   ::setenv("PYXIS_CONTAINER_READONLY", "maybe", 1);
