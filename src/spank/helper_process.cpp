@@ -96,6 +96,22 @@ void become(const JobUser& user, int pipe) {
   report(pipe, Step::exec);
 }
 
+/// While one lives the kernel keeps children that have ended for waitpid(), whatever was inherited for SIGCHLD.
+class KeptChildren {
+ public:
+  KeptChildren() {
+    struct sigaction keep {};
+    keep.sa_handler = SIG_DFL;
+    ::sigaction(SIGCHLD, &keep, &before_);
+  }
+  KeptChildren(const KeptChildren&) = delete;
+  KeptChildren& operator=(const KeptChildren&) = delete;
+  ~KeptChildren() { ::sigaction(SIGCHLD, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+};
+
 int wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
@@ -112,6 +128,7 @@ HelperEnd run_helper(const HelperStart& start) {
     return {.not_started = failed_by_errno("cannot run %s: cannot make a pipe", start.path)};
   Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
+  const KeptChildren kept;
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return {.not_started = failed_by_errno("cannot run %s: cannot fork", start.path)};

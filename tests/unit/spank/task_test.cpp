@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <slurm/slurm.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -135,6 +136,16 @@ TEST_CASE("mlctr gets the options, what plugstack.conf says, and no descriptor b
         "mlctr\nstep\nenter\n--container-name=py38:create\n--container-mounts=/a:/b c\n--container-remap-root\n"
         "--container-scope=job\n--container-entrypoint\n--socket\n3\nin /usr\ndescriptor 0\ndescriptor 1\n"
         "descriptor 2\ndescriptor 3\n");
+}
+
+TEST_CASE("a task whose ended children are thrown away gets in as well") {
+  const PluginResult result = in_process([](Plugin& plugin) {
+    ::signal(SIGCHLD, SIG_IGN);
+    plugin.call("init", k_fake);
+    plugin.option("container-image", "busybox", 1);
+    if (plugin.call("task_init", k_fake) == 0 && ::signal(SIGCHLD, SIG_DFL) == SIG_IGN) say("inside, as before");
+  });
+  CHECK(result.written == "inside, as before");
 }
 
 TEST_CASE("a filter and another identity are put on top") {
