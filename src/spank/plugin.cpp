@@ -2,6 +2,8 @@
 // container before its program starts. Nothing is done for a job that asks for no container.
 #include <unistd.h>
 
+#include <string_view>
+
 #include "spank/enter_container.hpp"
 #include "spank/given_options.hpp"
 #include "spank/job_environment.hpp"
@@ -107,6 +109,20 @@ int check_request() {
   end_task(is_another_s_to_tell ? Failure{} : failure);
 }
 
+/// Whether the command is what `mlctr srun` makes of one, on a cluster that has both: it goes into its container by
+/// itself, or ends. From inside another container it couldn't.
+bool is_wrapped_command(spank_t spank) {
+  int count = 0;
+  char** words = nullptr;
+  if (::spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS || count < 3) return false;
+  return std::string_view(words[0]).ends_with("/mlctr") && words[1] == std::string_view("step") &&
+         words[2] == std::string_view("run");
+}
+
+bool is_wanted_for(spank_t spank) {
+  return wants_container(given, job_environment(spank)) && !is_wrapped_command(spank);
+}
+
 }  // namespace
 }  // namespace mlctr::spank
 
@@ -138,15 +154,13 @@ int slurm_spank_init_post_opt(spank_t, int, char**) {
 }
 
 int slurm_spank_user_init(spank_t spank, int, char**) {
-  char* const* const environment = job_environment(spank);
-  const bool saves = given.has(Option::save) || variable_of(Option::save, environment) != nullptr;
-  if (!saves || !wants_container(given, environment)) return k_success;
-  return tell(save.begin());
+  const bool saves = given.has(Option::save) || variable_of(Option::save, job_environment(spank)) != nullptr;
+  return saves && is_wanted_for(spank) ? tell(save.begin()) : k_success;
 }
 
 int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
   if (refused_option.happened()) end_all_tasks(spank, refused_option);
-  if (!wants_container(given, job_environment(spank))) return k_success;
+  if (!is_wanted_for(spank)) return k_success;
   const PluginSettings settings = read_settings(argument_count, arguments);
   if (settings.failure.happened()) end_all_tasks(spank, settings.failure);
   const Entered entered = enter_container(spank, settings, given);

@@ -128,6 +128,10 @@ class Plugin(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, "/etc/motd\n"), done.stderr)
         self.assertNotEqual(self.box.run(*words, "true").returncode, 0)
 
+    def test_beside_mlctr_srun(self):
+        done = self.box.run(f"{self.box.directory}/mlctr", "srun", "-n2", "ls", "/etc/motd", env={"MLCTR_CONTAINER_IMAGE": self.image})
+        self.assertEqual((done.returncode, done.stdout), (0, "/etc/motd\n" * 2), done.stderr)
+
     # In slurmstepd
 
     def test_a_missing_mlctr(self):

@@ -115,6 +115,24 @@ TEST_CASE("a variable asks for a container as well") {
   }
 }
 
+TEST_CASE("what mlctr srun has wrapped goes in by itself") {
+  const auto enters = [](const std::vector<std::string>& words) {
+    const std::string host = mount_namespace();
+    const PluginResult result = in_process([&](Plugin& plugin) {
+      slurm.environment = {"MLCTR_CONTAINER_IMAGE=x"};
+      slurm.words = words;
+      plugin.call("init", k_fake);
+      plugin.call("task_init", k_fake);
+      say(mount_namespace() == host ? "left alone" : "inside");
+    });
+    return result.written;
+  };
+  CHECK(enters({"/usr/bin/mlctr", "step", "run", "--", "true"}) == "left alone");
+  CHECK(enters({"/usr/bin/mlctr", "step", "enter"}) == "inside");
+  CHECK(enters({"/bin/sh", "step", "run"}) == "inside");
+  CHECK(enters({"/usr/bin/mlctr"}) == "inside");
+}
+
 TEST_CASE("mlctr gets the options, what plugstack.conf says, and no descriptor but its own") {
   const TemporaryDirectory directory;
   const PluginResult result = in_process([&](Plugin& plugin) {
