@@ -69,6 +69,13 @@ FetchedManifest checked_manifest(const Url& url, const std::string& selector, Ht
   return {std::move(response.body), std::move(type), own};
 }
 
+// A portal's page with status 200 is no manifest either: then the next place is asked.
+void check_is_manifest(const Url& url, const FetchedManifest& fetched) try {
+  parse_manifest(fetched.body, fetched.content_type);
+} catch (const Error& error) {
+  throw RemoteError(fmt::format("GET {}: {}", url.shown(), error.message()), error.hint());
+}
+
 class StringSink final : public BodySink {
  public:
   std::uint64_t size() const override { return text_.size(); }
@@ -125,7 +132,9 @@ FetchedManifest RegistryClient::manifest(const std::string& selector, std::stop_
     // Asked for tags only now: a list of thousands is worth its time only as part of an error.
     if (response.status == 404) throw impl_->no_such_image(place, selector, stop);
     if (response.status != 200) throw place.refusal(url, response);
-    return checked_manifest(url, selector, std::move(response));
+    FetchedManifest fetched = checked_manifest(url, selector, std::move(response));
+    check_is_manifest(url, fetched);
+    return fetched;
   });
 }
 

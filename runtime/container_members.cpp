@@ -4,11 +4,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
-ContainerMembers::ContainerMembers(pid_t founder) : mount_namespace_(namespace_id(founder, "mnt")), known_{founder} {}
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds k_patience_with_killed{5};  // one that waits in the kernel (NFS) may never end
+
+}  // namespace
+
+ContainerMembers::ContainerMembers(pid_t founder)
+    : founder_(founder), mount_namespace_(namespace_id(founder, "mnt")), known_{founder} {}
 
 void ContainerMembers::add(pid_t pid) {
   std::erase_if(known_, [](pid_t known) { return namespace_id(known, "mnt").empty(); });
@@ -23,6 +33,24 @@ std::vector<pid_t> ContainerMembers::pids() const {
   std::vector<pid_t> inside = all_pids();
   std::erase_if(inside, [this](pid_t pid) { return !is_inside(pid); });
   return inside;
+}
+
+void ContainerMembers::kill_all_but(pid_t spared) const {
+  const auto deadline = Clock::now() + k_patience_with_killed;
+  const auto others = [&] {
+    std::vector<pid_t> inside = pids();
+    std::erase(inside, spared);
+    return inside;
+  };
+  // Again and again: one may have started another before it was killed.
+  for (auto left = others(); !left.empty() && Clock::now() < deadline; left = others()) {
+    for (const pid_t pid : left) {
+      const Fd process = open_process(pid);
+      if (!process || !is_inside(pid)) continue;  // its number is another's by now
+      send_signal(process, SIGKILL);
+      wait_for_end(process, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()));
+    }
+  }
 }
 
 ContainerMembers::Namespaces ContainerMembers::namespaces() const {

@@ -77,7 +77,7 @@ Fd mount_with_program(const ContainerSpec& spec, const Fd& scratch) {
 
 // What was tried, and why the user hears of it.
 std::string because(const Error& error, std::string_view instead) {
-  return fmt::format("{}: {}{}{}", error.message(), instead, error.hint().empty() ? "" : "; ", error.hint());
+  return Error(fmt::format("{}: {}", error.message(), instead), error.hint()).in_one_line();
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/soft_limits.hpp"
 #include "base/thread.hpp"
 #include "runtime/background.hpp"
 #include "runtime/container_members.hpp"
@@ -26,9 +27,14 @@ namespace {
 constexpr std::string_view k_door_is_open = "open", k_watch = "watch", k_keep = "keep";
 constexpr std::chrono::seconds k_patience_with_maker{1};  // it may be a supervisor, who outlives us
 
+struct Maker {
+  pid_t pid = 0;
+  Fd process;
+};
+
 class Server {
  public:
-  Server(ServerSetup setup, Fd control, Fd maker)
+  Server(ServerSetup setup, Fd control, Maker maker)
       : setup_(std::move(setup)),
         control_(std::move(control)),
         maker_(std::move(maker)),
@@ -46,7 +52,7 @@ class Server {
     }
     kept_.clear();
     // A maker that was killed closes our connection before, perhaps, what at_end looks at.
-    if (!members_) wait_for_end(maker_, k_patience_with_maker);
+    if (!members_) wait_for_end(maker_.process, k_patience_with_maker);
     if (setup_.at_end) setup_.at_end();
     setup_.socket.remove();
   }
@@ -79,7 +85,7 @@ class Server {
     auto message = receive_message(control_);
     if (!message) {
       control_.reset();
-      waiting_.clear();  // whom it never let in: they see the end of their connection
+      if (!is_open_) give_up();
     } else if (message->text == k_door_is_open) {
       is_open_ = true;
       for (const auto& [client, request] : std::exchange(waiting_, {})) try_reply(client, request);
@@ -98,6 +104,12 @@ class Server {
     }
   }
 
+  // The maker failed, or was killed: what its hooks left running would keep alive a container that was never whole.
+  void give_up() {
+    if (members_) members_->kill_all_but(maker_.pid);  // itself it may have an error to tell
+    waiting_.clear();                                  // they see the end of their connection
+  }
+
   void serve(Message message) {
     std::size_t number = 0;
     std::from_chars(message.text.data(), message.text.data() + message.text.size(), number);
@@ -114,7 +126,9 @@ class Server {
 
   void serve_session(Session session) {
     try {
-      serve_image(std::move(session.fuse), *setup_.images[session.image], setup_.options);
+      ImageServerOptions options = setup_.options;
+      if (session.image != 0) options.programs.clear();  // no rootfs
+      serve_image(std::move(session.fuse), *setup_.images[session.image], options);
     } catch (const std::exception&) {
       // Closing the descriptor has told whoever reads there: nobody is left to tell more.
     }
@@ -135,8 +149,8 @@ class Server {
     try {
       auto request = receive_message(client);
       if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return;
-      if (request->text == k_join && !is_open_ && control_) {
-        waiting_.emplace_back(std::move(client), std::move(*request));
+      if (request->text == k_join && !is_open_) {
+        if (control_) waiting_.emplace_back(std::move(client), std::move(*request));  // else it never will be
       } else {
         try_reply(client, *request);
       }
@@ -158,6 +172,7 @@ class Server {
     std::vector<Fd> namespaces;
     if (members_) answer["mount_namespace"] = members_->mount_namespace();
     if (request.text != k_join) {
+      answer["first_has_ended"] = members_ && !members_->has_founder();
       answer["pids"] = members_ ? members_->pids() : std::vector<pid_t>{};
     } else if (members_) {
       ContainerMembers::Namespaces found = members_->namespaces();
@@ -172,7 +187,7 @@ class Server {
 
   ServerSetup setup_;
   Fd control_;
-  Fd maker_;          // the process
+  Maker maker_;
   Fd session_ended_;  // an eventfd: how many sessions ended since it was read
   long sessions_ = 0;
   std::optional<Session> first_;
@@ -184,7 +199,7 @@ class Server {
   std::vector<std::pair<Fd, Message>> waiting_;  // who asked to join before that
 };
 
-[[noreturn]] void run_server(ServerSetup setup, Fd control, Fd maker) {
+[[noreturn]] void run_server(ServerSetup setup, Fd control, Maker maker) {
   try {
     leave_session("mlctr-server");
     ignore_signals();
@@ -202,19 +217,22 @@ class Server {
 
 }  // namespace
 
-ContainerServer ContainerServer::start(ServerSetup setup) {
+ContainerServer ContainerServer::start(ServerSetup setup) try {
   auto [ours, servers] = socket_pair();
-  Fd maker = open_process(::getpid());
+  Maker maker{::getpid(), open_process(::getpid())};
   const pid_t child = ::fork();
-  if (child < 0) throw SysError("cannot start the container's server");
+  if (child < 0) throw fork_error("cannot start the container's server", errno);
   if (child == 0) {
     const pid_t grandchild = ::fork();
     if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
     ours.reset();
     run_server(std::move(setup), std::move(servers), std::move(maker));
   }
-  if (reap(child) != 0) throw SysError("cannot start the container's server", EAGAIN);
+  if (reap(child) != 0) throw fork_error("cannot start the container's server", EAGAIN);
   return ContainerServer(std::move(ours));
+} catch (...) {
+  setup.socket.remove();  // no server will
+  throw;
 }
 
 Fd ContainerServer::mount_image(std::size_t number, const Identity& identity) const {
@@ -227,7 +245,7 @@ void ContainerServer::hold(const Fd& scratch, const std::vector<Fd>& in_use) con
   const Fd watch(::inotify_init1(IN_CLOEXEC));
   if (!watch) {
     SysError error("cannot watch for the container's end");
-    error.add_hint("end some containers, or an admin can allow more: sysctl fs.inotify.max_user_instances=1024");
+    error.replace_hint("end some containers, or an admin can allow more: sysctl fs.inotify.max_user_instances=1024");
     throw error;
   }
   // A watch keeps no filesystem alive, and IN_UNMOUNT comes when it is gone (inotify(7)).

@@ -112,6 +112,10 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
   }
 }
 
+bool has_server(const std::filesystem::path& directory, const std::string& name) {
+  return connect(open_file(directory, O_PATH | O_DIRECTORY), name).has_value();
+}
+
 void remove_dead_socket(const std::filesystem::path& directory, const std::string& name) {
   const Fd socket_directory = open_file(directory, O_PATH | O_DIRECTORY);
   if (!connect(socket_directory, name)) ::unlinkat(socket_directory.get(), name.c_str(), 0);

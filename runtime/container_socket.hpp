@@ -1,7 +1,9 @@
 // Where a running container can be reached: a Unix socket in the runtime directory, answered by its server
 // (container_server.hpp). It takes one request a connection, as a word, and gives one message back:
-//   describe   the description the container was started with, "mount_namespace" ("mnt:[4026532758]") and "pids"
-//   join       the same without pids; "namespaces" names those whose descriptors come with it, user and mount first
+//   describe   the description the container was started with, "mount_namespace" ("mnt:[4026532758]"), "pids" and
+//              "first_has_ended" (true: its first program)
+//   join       the same without those two; "namespaces" names those whose descriptors come with it, user and mount
+//   first
 #pragma once
 
 #include <filesystem>
@@ -37,9 +39,13 @@ class ContainerSocket {
 };
 
 /// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits
-/// until the container is whole; a description comes at once or is a SysError (EAGAIN, its server is stopped).
+/// until the container is whole; a description comes at once or is an Error (it "does not
+/// answer": its server is stopped).
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
+
+/// Whether a server listens there, answering or not.
+bool has_server(const std::filesystem::path& directory, const std::string& name);
 
 /// Removes the socket of a server that was killed; one that someone listens on stays. Nobody may be making a socket of
 /// that name meanwhile.

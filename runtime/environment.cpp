@@ -75,7 +75,7 @@ bool matches(std::string_view pattern, std::string_view name) {
 
 std::optional<std::string> host_value(std::string_view name, const std::vector<std::string>& host) {
   for (const std::string& entry : host) {
-    if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=') return entry;
+    if (is_entry_of(entry, name)) return entry;
   }
   return std::nullopt;
 }
@@ -87,6 +87,10 @@ bool is_name(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_entry_of(std::string_view entry, std::string_view name) {
+  return entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name);
+}
 
 void Environment::set(std::string name, std::string value, std::string origin) {
   variables_.insert_or_assign(std::move(name), Variable{std::move(value), std::move(origin)});
@@ -137,7 +141,8 @@ void add_host_environment(Environment& environment, const std::vector<std::strin
 std::optional<std::string> parse_env_option(std::string_view text, const std::vector<std::string>& host) {
   const std::string_view name = text.substr(0, text.find('='));
   if (!is_name(name)) {
-    throw UsageError(fmt::format("--env {}: not a variable", printable(text)), "write NAME=VALUE, or NAME for the host's");
+    throw UsageError(fmt::format("--env {}: not a variable", printable(text)),
+                     "write NAME=VALUE, or NAME for the host's");
   }
   return name.size() == text.size() ? host_value(name, host) : std::optional(std::string(text));
 }

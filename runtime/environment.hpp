@@ -25,6 +25,9 @@ struct EnvironmentEdit {
   std::string origin;                ///< the file
 };
 
+/// Whether `entry` is "NAME=VALUE" of that name.
+bool is_entry_of(std::string_view entry, std::string_view name);
+
 class Environment {
  public:
   /// Replaces what an earlier layer said.

@@ -7,6 +7,7 @@
 
 #include "base/ascii.hpp"
 #include "base/error.hpp"
+#include "runtime/environment.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -33,6 +34,11 @@ std::string_view without_quotes(std::string_view value) {
   return value.substr(1, end - 2);
 }
 
+bool says_nothing(std::string_view line) {
+  const std::size_t begin = line.find_first_not_of(k_blanks);
+  return begin == line.npos || line[begin] == '#';
+}
+
 std::optional<std::string> parse_line(std::string_view line) {
   line.remove_prefix(std::min(line.find_first_not_of(k_blanks), line.size()));
   const std::size_t equals = line.find('=');
@@ -43,14 +49,19 @@ std::optional<std::string> parse_line(std::string_view line) {
   return entry.append(without_quotes(line.substr(equals + 1)));
 }
 
+// Without its end.
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
 }  // namespace
 
 VariableLookup lookup_in(const std::vector<std::string>& entries) {
   return [&entries](std::string_view name) -> std::string {
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      if (entry->starts_with(name) && entry->size() > name.size() && (*entry)[name.size()] == '=') {
-        return entry->substr(name.size() + 1);
-      }
+      if (is_entry_of(*entry, name)) return entry->substr(name.size() + 1);
     }
     return "";
   };
@@ -78,11 +89,18 @@ std::string expand_variables(std::string_view text, const VariableLookup& value_
 std::vector<std::string> parse_environment_file(std::string_view text) {
   std::vector<std::string> entries;
   while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    if (auto entry = parse_line(line)) entries.push_back(std::move(*entry));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (auto entry = parse_line(take_line(text))) entries.push_back(std::move(*entry));
   }
   return entries;
+}
+
+std::vector<std::size_t> ignored_lines(std::string_view text) {
+  std::vector<std::size_t> numbers;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = take_line(text);
+    if (!says_nothing(line) && !parse_line(line)) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 bool is_environment_name(std::string_view name) {

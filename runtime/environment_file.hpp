@@ -26,6 +26,9 @@ std::string expand_variables(std::string_view text, const VariableLookup& value_
 /// "NAME=VALUE" in the order of the lines. A line with a NUL byte is left out: no environment can hold it.
 std::vector<std::string> parse_environment_file(std::string_view text);
 
+/// The numbers, from 1, of the lines that it leaves out and that are neither blank nor comments.
+std::vector<std::size_t> ignored_lines(std::string_view text);
+
 bool is_environment_name(std::string_view name);
 
 }  // namespace mlctr::runtime

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
@@ -47,7 +48,7 @@ ForkedResult run_forked(const std::function<void(const Say&)>& work, std::chrono
   auto [reader, writer] = make_pipe();
   ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
   const pid_t child = ::fork();
-  if (child < 0) throw SysError("cannot start a process");
+  if (child < 0) throw fork_error("cannot start a process", errno);
   if (child == 0) be_child(work, writer.get(), patience);
   writer.reset();
   const Fd process = open_process(child);

@@ -1,7 +1,6 @@
 #include "runtime/fstab.hpp"
 
 #include <fmt/format.h>
-#include <sys/mount.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "base/printable.hpp"
+#include "runtime/mount_flag.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -18,29 +18,6 @@ namespace {
 constexpr std::string_view k_blanks = " \t";
 constexpr std::string_view k_any_tree = "none";
 constexpr int k_before_hooks = -1, k_after_hooks = 0;
-
-// What an option of mount(8) does to the mount itself.
-struct Option {
-  std::string_view name;
-  std::uint64_t set = 0, clear = 0;
-  std::uint64_t propagation = 0;
-};
-// Access times are left alone: the kernel keeps them as they were in a user namespace (mount_namespaces(7)). So is
-// sharing, as such a namespace can only receive.
-constexpr std::array<Option, 14> k_options{{{"ro", MOUNT_ATTR_RDONLY},
-                                            {"rw", 0, MOUNT_ATTR_RDONLY},
-                                            {"nosuid", MOUNT_ATTR_NOSUID},
-                                            {"suid", 0, MOUNT_ATTR_NOSUID},
-                                            {"nodev", MOUNT_ATTR_NODEV},
-                                            {"dev", 0, MOUNT_ATTR_NODEV},
-                                            {"noexec", MOUNT_ATTR_NOEXEC},
-                                            {"exec", 0, MOUNT_ATTR_NOEXEC},
-                                            {"private", 0, 0, MS_PRIVATE},
-                                            {"rprivate", 0, 0, MS_PRIVATE},
-                                            {"slave", 0, 0, MS_SLAVE},
-                                            {"rslave", 0, 0, MS_SLAVE},
-                                            {"shared", 0, 0, MS_SLAVE},
-                                            {"rshared", 0, 0, MS_SLAVE}}};
 
 // Taken, and of no meaning here.
 constexpr std::array<std::string_view, 37> k_ignored{
@@ -53,11 +30,6 @@ constexpr std::array<std::string_view, 37> k_ignored{
 template <class Table>
 bool contains(const Table& table, std::string_view name) {
   return std::ranges::find(table, name) != table.end();
-}
-
-const Option* find_option(std::string_view name) {
-  const auto found = std::ranges::find(k_options, name, &Option::name);
-  return found == k_options.end() ? nullptr : &*found;
 }
 
 bool has(const FstabLine& line, std::string_view option) {
@@ -98,7 +70,7 @@ std::optional<int> parse_number(const std::string& text) {
 }
 
 bool looks_like_options(std::string_view text) {
-  return text.find(',') != text.npos || text.starts_with("x-") || find_option(text) != nullptr ||
+  return text.find(',') != text.npos || text.starts_with("x-") || find_mount_flag(text) != nullptr ||
          contains(k_ignored, text);
 }
 
@@ -154,8 +126,25 @@ std::optional<std::string> inside(const std::filesystem::path& source, const std
   return path.size() > root.size() ? path.substr(root.size()) : "/";
 }
 
+std::filesystem::path path_of(const FstabLine& line, const FstabPlace& place) {
+  return std::filesystem::path(place.directory / line.source).lexically_normal();
+}
+
+// No user may mount a file: the kernel's squashfs would refuse it.
+MountSource squashfs_source(const FstabLine& line, const FstabPlace& place) {
+  const std::filesystem::path source = path_of(line, place);
+  if (place.is_squashfs(source)) return SquashfsMount{source};
+  std::error_code error;
+  if (!std::filesystem::exists(source, error)) return BindMount{source};  // missing is missing, nofail or not
+  throw Error(fmt::format("{} is no squashfs file", printable(source.string(), 4096)));
+}
+
+bool is_shown_as_directory(const FstabLine& line) {
+  return has(line, "x-create=auto") || has(line, "x-create=dir");
+}
+
 MountSource tree_source(const FstabLine& line, const FstabPlace& place) {
-  const auto source = std::filesystem::path(place.directory / line.source).lexically_normal();
+  const auto source = path_of(line, place);
   const auto in_container = inside(source, place.rootfs);
   if (has(line, "x-move")) {
     if (!in_container) throw Error("x-move is for mounts of the container only, below ${ENROOT_ROOTFS}");
@@ -163,16 +152,18 @@ MountSource tree_source(const FstabLine& line, const FstabPlace& place) {
   }
   if (line.source.empty()) throw Error("the source is empty: a variable in it is not set");
   if (in_container) return ContainerTree{*in_container};
+  if (place.is_squashfs && is_shown_as_directory(line) && place.is_squashfs(source)) return SquashfsMount{source};
   return BindMount{source};
 }
 
 MountSource source_of(const FstabLine& line, const FstabPlace& place) {
   if (has(line, "x-detach")) return Unmount{};
+  if (line.type == "squashfs" && place.is_squashfs) return squashfs_source(line, place);
   if (line.type != k_any_tree) return KernelMount{line.type, {{"source", line.source}}};
   if (has(line, "remount")) return ChangedMount{};
   if (has(line, "bind") || has(line, "rbind") || has(line, "x-move")) return tree_source(line, place);
   const bool has_propagation = std::ranges::any_of(line.options, [](const std::string& option) {
-    const Option* known = find_option(option);
+    const MountFlag* known = find_mount_flag(option);
     return known != nullptr && known->propagation != 0;
   });
   if (has_propagation) return ChangedMount{};
@@ -181,7 +172,7 @@ MountSource source_of(const FstabLine& line, const FstabPlace& place) {
 
 void apply_option(Mount& mount, const std::string& option) {
   auto* kernel = std::get_if<KernelMount>(&mount.source);
-  if (const Option* known = find_option(option)) {
+  if (const MountFlag* known = find_mount_flag(option)) {
     mount.attributes = (mount.attributes & ~known->clear) | known->set;
     if (known->propagation != 0) mount.propagation = known->propagation;
   } else if (option.starts_with("x-") || contains(k_ignored, option)) {
@@ -222,7 +213,7 @@ Mount plan_fstab_line(const FstabLine& line, const FstabPlace& place) try {
   Mount mount{.source = source_of(line, place),
               .target = target_of(line),
               .if_missing = has(line, "nofail") ? IfMissing::skip : IfMissing::fail,
-              .if_no_target = is_made ? IfNoTarget::make : IfNoTarget::fail,
+              .if_no_target = is_made || line.type == "squashfs" ? IfNoTarget::make : IfNoTarget::fail,
               .origin = fmt::format("{}:{}", place.file, line.number)};
   for (const std::string& option : line.options) apply_option(mount, option);
   return mount;

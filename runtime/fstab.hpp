@@ -5,10 +5,13 @@
 //   missing options = those of mount(8), and of the filesystem
 //           | x-create=dir | x-create=file | x-create=auto         the target is made; without one it must be there
 //           | x-move | x-detach | nofail
+//   A file with a squashfs in it is the directory in it where the type is squashfs (its target is made) or x-create is
+//   auto or dir.
 //   pass    = -1: before hooks run   0: after them, before the user's --mount   others: not for containers
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +35,8 @@ struct FstabPlace {
   std::string file;                 ///< for messages: each mount gets its origin, "file:12"
   std::filesystem::path rootfs;     ///< where hooks see the container's root: a source below it means the container's
   std::filesystem::path directory;  ///< relative sources count from here
+  /// Whether a file is a squashfs image. Empty where no images can be mounted: what hooks ask for comes too late.
+  std::function<bool(const std::filesystem::path&)> is_squashfs{};
 };
 
 /// Throws Error "FILE:12: what is wrong".

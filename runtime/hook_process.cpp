@@ -16,9 +16,14 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
+#include "base/printable.hpp"
+#include "base/soft_limits.hpp"
+#include "runtime/labelled_output.hpp"
 #include "runtime/process_table.hpp"
 
 namespace mlctr::runtime {
@@ -75,15 +80,18 @@ struct Arguments {
   std::vector<char*> direct, through_shell, environment;
 };
 
-[[noreturn]] void become_hook(const Arguments& arguments, const HeldSignals& signals, int null, int report) {
+[[noreturn]] void become_hook(const Arguments& arguments, const HeldSignals& signals, int null, int report, int error) {
   ::setpgid(0, 0);
   signals.restore();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::signal(SIGPIPE, SIG_DFL);
   ::dup2(null, STDIN_FILENO);
   ::dup2(null, STDOUT_FILENO);
+  ::dup2(error, STDERR_FILENO);
   ::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   keep_capabilities();
+  restore_soft_limits();
+  restore_umask();
   if (::chdir("/") == 0) ::execve(arguments.direct[0], arguments.direct.data(), arguments.environment.data());
   // A script without a #! line, as bash runs one.
   if (errno == ENOEXEC) ::execve("/bin/sh", arguments.through_shell.data(), arguments.environment.data());
@@ -102,12 +110,15 @@ Arguments make_arguments(const std::filesystem::path& file, const std::vector<st
 }
 
 // False where it still runs at the deadline, or a signal came.
-bool has_ended_by(const Fd& process, const HeldSignals& signals, std::chrono::steady_clock::time_point deadline) {
+bool has_ended_by(const Fd& process, const HeldSignals& signals, std::optional<LabelledOutput>& said,
+                  std::chrono::steady_clock::time_point deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    std::array<pollfd, 2> wanted{{{process.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
+    std::array<pollfd, 3> wanted{
+        {{process.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {said ? said->read_end() : -1, POLLIN, 0}}};
     const auto patience = std::clamp<std::int64_t>(left.count(), 0, k_longest_poll_ms);
     const int ready = ::poll(wanted.data(), wanted.size(), static_cast<int>(patience));
+    if (wanted[2].revents != 0) said->take();
     if (wanted[0].revents != 0) return true;
     if (wanted[1].revents != 0 || (ready >= 0 && left.count() <= 0)) return false;
   }
@@ -125,21 +136,26 @@ int end_hook(pid_t hook) {
 }  // namespace
 
 void run_hook(const std::filesystem::path& file, const std::vector<std::string>& environment,
-              std::chrono::seconds timeout) {
+              std::chrono::seconds timeout, HookOutput output) {
   const Arguments arguments = make_arguments(file, environment);
   const Fd null = open_file("/dev/null", O_RDWR);
   Pipe report = make_pipe();
+  std::optional<LabelledOutput> said;
+  if (output == HookOutput::labelled) said.emplace(printable(file.filename().string()));
   const HeldSignals signals;
   const pid_t hook = ::fork();
-  if (hook < 0) throw SysError("cannot start a process");
-  if (hook == 0) become_hook(arguments, signals, null.get(), report.write_end.get());
+  if (hook < 0) throw fork_error("cannot start a process", errno);
+  if (hook == 0) {
+    become_hook(arguments, signals, null.get(), report.write_end.get(), said ? said->write_end() : STDERR_FILENO);
+  }
   report.write_end.reset();
+  if (said) said->close_write_end();
   ::setpgid(hook, hook);  // whoever is first
   int errno_value = 0;
   while (::read(report.read_end.get(), &errno_value, sizeof errno_value) < 0 && errno == EINTR) {
   }
 
-  const bool has_ended = has_ended_by(open_process(hook), signals, std::chrono::steady_clock::now() + timeout);
+  const bool has_ended = has_ended_by(open_process(hook), signals, said, std::chrono::steady_clock::now() + timeout);
   if (!has_ended) ::kill(-hook, SIGKILL);
   const int status = end_hook(hook);
   if (!has_ended) signals.heed();

@@ -14,7 +14,6 @@
 #include "base/printable.hpp"
 #include "runtime/environment_file.hpp"
 #include "runtime/fstab.hpp"
-#include "runtime/hook_process.hpp"
 #include "runtime/mount_tree.hpp"
 
 namespace mlctr::runtime {
@@ -139,7 +138,7 @@ HookResults run_hooks(const HookScripts& hooks, const std::filesystem::path& roo
     const std::string name = printable(file.string(), 4096);
     try {
       Exchange::write(exchange.mounts(), "");
-      run_hook(file, environment, hooks.timeout);
+      run_hook(file, environment, hooks.timeout, hooks.output);
       const std::string changed = Exchange::read(exchange.environment());
       add_edits(results.environment, variables_in(text), variables_in(changed), name);
       text = changed;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/environment.hpp"
+#include "runtime/hook_process.hpp"
 #include "runtime/mount.hpp"
 
 namespace mlctr::runtime {
@@ -25,6 +26,7 @@ struct HookScripts {
   std::vector<std::string> variables{};        ///< "NAME=VALUE"
   Environment environment{};                   ///< the program's so far
   std::chrono::seconds timeout{30};            ///< for each
+  HookOutput output = HookOutput::as_it_is;
 };
 
 struct HookResults {

@@ -135,25 +135,28 @@ void ImageData::read_ahead(MetadataPosition inode, std::uint64_t offset, std::ui
 }
 
 void ImageData::read_program_ahead(MetadataPosition inode) noexcept {
-  with_blocks_ahead(inode, [&](FileBlocks& blocks) { load(blocks, 0, k_program_bytes / block_bytes_); });
+  const std::uint64_t behind = k_program_bytes / block_bytes_;
+  with_blocks_ahead(inode, [&](FileBlocks& blocks) { load(blocks.file(), locate(blocks, 0, behind), 0, behind); });
 }
 
 void ImageData::load_next(FileBlocks& blocks, std::uint64_t offset, std::uint64_t end) {
   if (offset < block_bytes_) return;
   const std::uint64_t before = offset / block_bytes_ - 1;
-  const std::vector<StoredBlock> stored = locate(blocks, before, before + 1);
-  if (stored.empty() || !cache_.has(key_of(blocks.file(), stored[0], before))) return;  // not read in order
   const std::uint64_t next = blocks_up_to(end);
-  load(blocks, next, next + std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1));
+  const std::uint64_t count = std::max<std::uint64_t>(k_read_ahead_bytes / block_bytes_, 1);
+  const std::vector<StoredBlock> stored = locate(blocks, before, next + count);
+  if (stored.empty() || !cache_.has(key_of(blocks.file(), stored[0], before))) return;  // not read in order
+  const std::size_t known = std::min<std::uint64_t>(next - before, stored.size());
+  load(blocks.file(), std::span(stored).subspan(known), next, next + count);
 }
 
-void ImageData::load(FileBlocks& blocks, std::uint64_t first, std::uint64_t behind) {
-  const std::vector<StoredBlock> stored = locate(blocks, first, behind);
-  const StoredFile& file = blocks.file();
-  for (std::uint64_t index = 0; index < stored.size(); ++index) {
-    const StoredBlock& block = stored[index];
+void ImageData::load(const StoredFile& file, std::span<const StoredBlock> blocks, std::uint64_t first,
+                     std::uint64_t behind) {
+  for (std::size_t index = 0; index < blocks.size(); ++index) {
+    const StoredBlock& block = blocks[index];
     if (!is_hole(block) && !cache_.has(key_of(file, block, first + index))) data_piece(file, block, first + index);
   }
+  if (first + blocks.size() < std::min(behind, blocks_up_to(file.size_bytes))) tail_piece(file);
 }
 
 }  // namespace mlctr::runtime

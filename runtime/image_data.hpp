@@ -52,7 +52,9 @@ class ImageData {
   template <class Load>
   void with_blocks_ahead(squashfs::MetadataPosition inode, const Load& load) noexcept;
   void load_next(squashfs::FileBlocks& blocks, std::uint64_t offset, std::uint64_t end);
-  void load(squashfs::FileBlocks& blocks, std::uint64_t first, std::uint64_t behind);
+  /// [first, behind) of `file`, where it goes so far: `blocks` of its own, then its tail.
+  void load(const squashfs::StoredFile& file, std::span<const squashfs::StoredBlock> blocks, std::uint64_t first,
+            std::uint64_t behind);
 
   const squashfs::Reader& image_;
   std::uint32_t block_bytes_;

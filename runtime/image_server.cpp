@@ -20,6 +20,7 @@
 #include "runtime/image_data.hpp"
 #include "runtime/image_xattrs.hpp"
 #include "runtime/node_id.hpp"
+#include "runtime/program_files.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -91,6 +92,8 @@ class ImageServer {
         nodes_(image),
         xattrs_(image),
         data_(image, options.cached_data_bytes, std::max(options.threads / 2, 1u)) {}
+
+  void prepare(const std::vector<std::string>& programs) noexcept { load_program(image_, data_, programs); }
 
   void negotiate(fuse_conn_info& connection) {
     const unsigned wanted =
@@ -377,6 +380,10 @@ void serve_image(Fd fuse, const Reader& image, const ImageServerOptions& options
   // the first request on, and libfuse's threads join it once they are there.
   int result = 0;
   {
+    std::jthread preparing;
+    if (!options.programs.empty()) {
+      preparing = start_thread("read ahead", [&] { server.prepare(options.programs); });
+    }
     const std::jthread others =
         start_thread("serve an image", [&] { result = fuse_session_loop_mt(session.get(), config.get()); });
     answer_here(session.get());

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "base/fd.hpp"
 #include "squashfs/reader.hpp"
@@ -22,6 +24,7 @@ struct ImageServerOptions {
   Owner owner;
   unsigned threads = 4;                       ///< at most; started as requests come
   std::size_t cached_data_bytes = 32u << 20;  ///< uncompressed blocks and fragments kept for the next read
+  std::vector<std::string> programs{};        ///< where the program may be that is going to start (program_files.hpp)
 };
 
 /// Answers requests on `fuse`, a descriptor of /dev/fuse that was given to mount(2), until the mount ends (the last

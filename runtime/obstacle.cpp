@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/file.hpp"
+#include "base/shell_word.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -71,12 +72,6 @@ std::string quoted_path(const std::filesystem::path& program) {
   return '"' + quoted + '"';
 }
 
-std::string in_single_quotes(const std::string& text) {
-  std::string quoted;
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return "'" + quoted + "'";
-}
-
 Obstacle apparmor_obstacle() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -84,7 +79,7 @@ Obstacle apparmor_obstacle() {
       "AppArmor lets only programs with a profile make one (kernel.apparmor_restrict_unprivileged_userns=1, "
       "Ubuntu's default), and mlctr has none",
       {fmt::format("echo {} | sudo tee /etc/apparmor.d/mlctr",
-                   in_single_quotes(apparmor_profile(error ? "/usr/bin/mlctr" : program))),
+                   shell_quoted(apparmor_profile(error ? "/usr/bin/mlctr" : program))),
        "sudo apparmor_parser -r /etc/apparmor.d/mlctr"}};
 }
 

@@ -66,6 +66,16 @@ pid_t parent_of(pid_t pid) {
   return parent;
 }
 
+std::vector<std::string> command_of(pid_t pid) {
+  std::vector<std::string> words;
+  std::string text = read_file_if_any(fmt::format("/proc/{}/cmdline", pid));
+  if (!text.empty() && text.back() != '\0') text += '\0';  // a program may write over its words
+  for (std::size_t begin = 0; begin < text.size(); begin += words.back().size() + 1) {
+    words.emplace_back(text.c_str() + begin);
+  }
+  return words;
+}
+
 bool is_stopped(pid_t pid) {
   return after_name(pid).starts_with('T');
 }

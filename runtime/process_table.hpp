@@ -28,6 +28,9 @@ std::string name_of(pid_t pid);
 /// 0 where there is no such process.
 pid_t parent_of(pid_t pid);
 
+/// The words it was started with, as it shows them; empty where it has ended, reaped or not.
+std::vector<std::string> command_of(pid_t pid);
+
 /// Whether the process is stopped, as by SIGSTOP.
 bool is_stopped(pid_t pid);
 

@@ -12,7 +12,9 @@
 #include <csignal>
 
 #include "base/fd.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/remap_filter.hpp"
 
@@ -21,26 +23,9 @@ namespace {
 
 std::string_view value_of(const std::vector<std::string>& environment, std::string_view name) {
   for (const std::string& entry : environment) {
-    if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=') {
-      return std::string_view(entry).substr(name.size() + 1);
-    }
+    if (is_entry_of(entry, name)) return std::string_view(entry).substr(name.size() + 1);
   }
   return {};
-}
-
-std::vector<std::string> candidates(const Program& program) {
-  const std::string& name = program.command[0];
-  if (name.find('/') != std::string::npos) return {name};
-  std::string_view path = value_of(program.environment, "PATH");
-  if (path.empty()) path = k_default_path;
-  std::vector<std::string> found;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find(':', begin), path.size());
-    const std::string_view directory = path.substr(begin, end - begin);
-    found.push_back(fmt::format("{}/{}", directory.empty() ? "." : directory, name));
-    begin = end + 1;
-  }
-  return found;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
@@ -90,13 +75,27 @@ void enter_directory(const Program& program) {
   }
   if (!program.directories.empty()) {
     const std::string directory = printable(program.directories.back(), 4096);
-    SysError error(fmt::format("cannot start in {} of the container", directory));
+    SysError error(fmt::format("cannot start in the container's {}", directory));
     error.add_hint(fmt::format("where it is the host's, --mount {} brings it along", directory));
     throw error;
   }
 }
 
 }  // namespace
+
+std::vector<std::string> program_paths(const std::string& name, const std::vector<std::string>& environment) {
+  if (name.find('/') != std::string::npos) return {name};
+  std::string_view path = value_of(environment, "PATH");
+  if (path.empty()) path = k_default_path;
+  std::vector<std::string> found;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const std::string_view directory = path.substr(begin, end - begin);
+    found.push_back(fmt::format("{}/{}", directory.empty() ? "." : directory, name));
+    begin = end + 1;
+  }
+  return found;
+}
 
 void become(const Program& program) {
   enter_directory(program);
@@ -108,7 +107,9 @@ void become(const Program& program) {
   const std::vector<char*> environment = pointers(program.environment);
   int first_failure = 0;
   std::string refused;
-  for (const std::string& path : candidates(program)) {
+  restore_soft_limits();
+  restore_umask();
+  for (const std::string& path : program_paths(program.command[0], program.environment)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;
     struct stat status;
@@ -118,6 +119,7 @@ void become(const Program& program) {
       refused = path;
     }
   }
+  raise_soft_limits();  // to tell of it
   if (first_failure != 0) refuse(refused, first_failure);
   throw CommandError(CommandError::Kind::not_found,
                      fmt::format("command not found in the container: {}",

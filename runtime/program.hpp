@@ -16,6 +16,10 @@ struct Program {
   Remap remap = Remap::none;
 };
 
+/// Where execve(2) is to look for `name`: itself where it has a slash, else in each directory of the PATH that
+/// `environment` has.
+std::vector<std::string> program_paths(const std::string& name, const std::vector<std::string>& environment);
+
 /// A command that can't be run: the exit code says how, as in a shell and in docker.
 class CommandError : public Error {
  public:

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <optional>
 
-#include "base/error.hpp"
+#include "base/soft_limits.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -59,7 +59,7 @@ int shell_exit_code(const ProgramEnd& end) {
 ProgramEnd supervise(const std::function<void()>& child) {
   const BlockedSignals blocked;
   const pid_t program = ::fork();
-  if (program < 0) throw SysError("cannot start a process");
+  if (program < 0) throw fork_error("cannot start a process", errno);
   if (program == 0) {
     blocked.restore();
     child();

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "app/drop_in_files.hpp"
+#include "app/source_file.hpp"
 #include "base/printable.hpp"
 #include "runtime/environment_file.hpp"
 
@@ -26,6 +27,13 @@ void add_environment(std::vector<runtime::EnvironmentEdit>& edits, std::string_v
   }
 }
 
+// Nothing of the text itself, which may be anything.
+std::string describe_ignored(const std::filesystem::path& file, const std::vector<std::size_t>& lines) {
+  const std::string more = lines.size() > 1 ? fmt::format(", and {} more", lines.size() - 1) : "";
+  return fmt::format("{}:{}: ignored, as it is not NAME=VALUE, or NAME is a runtime's own{}", shown(file), lines[0],
+                     more);
+}
+
 void append(std::vector<runtime::Mount>& mounts, std::vector<runtime::Mount> more) {
   std::ranges::move(more, std::back_inserter(mounts));
 }
@@ -42,23 +50,34 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
 
   ContainerDropIns found;
   for (const auto& file : list_drop_ins(configuration, "environ.d", ".env")) {
-    add_environment(found.environment, read_drop_in(configuration, file), value_of, file);
+    const std::string text = read_drop_in(configuration, file);
+    add_environment(found.environment, text, value_of, file);
+    const std::vector<std::size_t> ignored = runtime::ignored_lines(text);
+    if (!ignored.empty()) found.warnings.push_back(describe_ignored(file, ignored));
   }
   for (const auto& file : list_drop_ins(configuration, "mounts.d", ".fstab")) {
-    runtime::FstabMounts mounts =
-        runtime::plan_fstab(read_drop_in(configuration, file), value_of,
-                            {.file = shown(file), .rootfs = rootfs, .directory = host.current_directory});
+    runtime::FstabMounts mounts = runtime::plan_fstab(
+        read_drop_in(configuration, file), value_of,
+        {.file = shown(file), .rootfs = rootfs, .directory = host.current_directory, .is_squashfs = has_squashfs});
     append(found.mounts.before_hooks, std::move(mounts.before_hooks));
     append(found.mounts.after_hooks, std::move(mounts.after_hooks));
   }
   for (const auto& file : list_drop_ins(configuration, "hooks.d", ".sh")) {
-    if (is_trusted_program(configuration, file)) found.hooks.push_back(file);
+    switch (look_at_hook(configuration, file)) {
+      case HookKind::program:
+        found.hooks.push_back(file);
+        break;
+      case HookKind::not_executable:
+        break;
+      case HookKind::dangling_link:
+        found.warnings.push_back(fmt::format("{} is a link to no file: that hook is left out", shown(file)));
+    }
   }
   return found;
 }
 
 std::vector<std::string> hook_variables(const runtime::Host& host) {
-  std::vector<std::string> variables{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  std::vector<std::string> variables{fmt::format("PATH={}", runtime::k_default_path),
                                      fmt::format("HOME={}", host.home.empty() ? "/" : host.home.string()),
                                      fmt::format("USER={}", host.user_name), fmt::format("LOGNAME={}", host.user_name)};
   for (const char* name : {"ENROOT_WORKDIR", "MLCTR_WORKDIR"}) {

@@ -15,6 +15,7 @@ struct ContainerDropIns {
   std::vector<runtime::EnvironmentEdit> environment;  ///< of environ.d/*.env, "${NAME}" put in from the host's
   runtime::FstabMounts mounts;                        ///< of mounts.d/*.fstab
   std::vector<std::filesystem::path> hooks;           ///< hooks.d/*.sh that can be executed, in the order to run them
+  std::vector<std::string> warnings{};                ///< of what is left out, a line a file, to be told
 };
 
 /// `rootfs`: where hooks see the container's root, ${ENROOT_ROOTFS}. Throws Error that names the file, and the line.

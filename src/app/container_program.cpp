@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/path.hpp"
+#include "base/printable.hpp"
 
 namespace mlctr {
 namespace {
@@ -15,6 +16,26 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
 
 bool sees_home(const RunRequest& request, const runtime::Host& host) {
   return request.base.home == runtime::HomeMount::yes && !host.home.empty();
+}
+
+// dpkg refuses to work without start-stop-daemon and ldconfig, which images for users leave out of reach.
+void add_sbin(runtime::Environment& environment) {
+  std::string path(environment.value("PATH"));
+  if (path.empty()) return;  // the program's loader has a default of its own
+  for (const char* directory : {"/usr/sbin", "/sbin"}) {
+    if (fmt::format(":{}:", path).find(fmt::format(":{}:", directory)) == std::string::npos) {
+      path += fmt::format(":{}", directory);
+    }
+  }
+  if (path != environment.value("PATH")) environment.set("PATH", path, "image and mlctr: sbin for root");
+}
+
+// Debian's shells begin their prompt with debian_chroot.
+void add_names(runtime::Environment& environment, const RunRequest& request) {
+  if (!request.container_name.empty()) environment.set("MLCTR_CONTAINER_NAME", request.container_name, "mlctr");
+  if (!request.prompt_name.empty() && !environment.has("debian_chroot")) {
+    environment.set("debian_chroot", request.prompt_name, "mlctr");
+  }
 }
 
 }  // namespace
@@ -58,9 +79,16 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
     environment.set("PYTHONNOUSERSITE", "1", "mlctr");
   }
   if (is_root) environment.set("APT_CONFIG", k_apt_config_path, "mlctr");
+  if (is_root) add_sbin(environment);
+  add_names(environment, request);
   environment.apply(configured);
   environment.set_entries(request.environment, "--env");
   return environment;
+}
+
+std::string prompt_name_of(std::string_view container, std::string_view image) {
+  if (container.empty()) image.remove_prefix(image.rfind('/') + 1);  // npos + 1 is 0
+  return printable(container.empty() ? image : container);
 }
 
 bool shows_current_directory(const RunRequest& request, const runtime::Host& host) {

@@ -21,6 +21,9 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
                                            const runtime::Host& host,
                                            const std::vector<runtime::EnvironmentEdit>& configured = {});
 
+/// What a shell's prompt calls a container: its name, or an unnamed one's image, without the way to it ("python:3.8").
+std::string prompt_name_of(std::string_view container, std::string_view image);
+
 /// Where the program may start, the first that exists: what was asked for (then nothing else), the image's WORKDIR, the
 /// directory the user stands in, the root.
 std::vector<std::string> working_directories(const RunRequest& request, const ImageConfig& config,

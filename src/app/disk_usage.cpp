@@ -82,12 +82,6 @@ void measure_containers(const std::filesystem::path& root, Allocation& allocatio
   std::ranges::stable_sort(usage.containers, std::ranges::greater(), &ContainerUsage::changes_bytes);
 }
 
-// Of a store that is yet to be.
-std::filesystem::path nearest_existing(std::filesystem::path path) {
-  while (path.has_relative_path() && !std::filesystem::exists(path)) path = path.parent_path();
-  return path;
-}
-
 }  // namespace
 
 DiskUsage disk_usage(const Configuration& configuration) {
@@ -100,6 +94,7 @@ DiskUsage disk_usage(const Configuration& configuration) {
   for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += allocation.add(entry.path);
   measure_containers(open_containers(configuration).root(), allocation, usage);
   usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
+  // The store may be yet to be.
   usage.free_bytes = free_bytes(nearest_existing(store.root()));
   std::stable_sort(usage.images.begin(), usage.images.end(),
                    [](const ImageUsage& a, const ImageUsage& b) { return a.image_bytes > b.image_bytes; });

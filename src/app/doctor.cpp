@@ -75,7 +75,7 @@ Finding run_safely(const std::function<Finding()>& probe) {
   try {
     return probe();
   } catch (const Error& error) {
-    return failure(fmt::format("{}{}{}", error.message(), error.hint().empty() ? "" : "; ", error.hint()));
+    return failure(error.in_one_line());
   } catch (const std::exception& error) {
     return failure(error.what());
   }

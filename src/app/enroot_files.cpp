@@ -7,6 +7,7 @@
 
 #include "base/path.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "runtime/environment_file.hpp"
 
 namespace mlctr {
@@ -122,18 +123,6 @@ std::string write_rc(const ImageConfig& config, const std::string& directory, co
 }
 
 }  // namespace
-
-std::string shell_quoted(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
-}
 
 EnrootFiles write_enroot_files(const ImageConfig& config, std::string_view reference) {
   EnrootFiles files{

@@ -20,7 +20,4 @@ struct EnrootFiles {
 /// `reference`: where the image is from, for the script's first line.
 EnrootFiles write_enroot_files(const ImageConfig& config, std::string_view reference);
 
-/// As one word of a POSIX shell, whatever bytes it has.
-std::string shell_quoted(std::string_view text);
-
 }  // namespace mlctr

@@ -146,6 +146,16 @@ std::string reference_key(std::string_view text) {
   return reference_key(parse_image_source(text));
 }
 
+std::string familiar_name(const std::string& key) {
+  try {
+    const ImageSource source = parse_image_source(key);
+    const auto* reference = std::get_if<ImageReference>(&source);
+    return reference == nullptr ? key : reference->familiar();
+  } catch (const UsageError&) {
+    return key;  // a file's path
+  }
+}
+
 std::optional<FoundImage> find_image(const Configuration& configuration, std::string_view text) {
   const std::vector<Store> stores = open_stores(configuration);
   if (const auto id = parse_image_id(text)) return find_by_id(stores, *id);

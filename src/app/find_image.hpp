@@ -45,4 +45,7 @@ std::vector<ReferenceRecord> references_to(const std::vector<Store>& stores, con
 std::string reference_key(const ImageSource& source);
 std::string reference_key(std::string_view text);
 
+/// Such a key as short as it can be typed.
+std::string familiar_name(const std::string& key);
+
 }  // namespace mlctr

@@ -18,6 +18,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
+#include "base/soft_limits.hpp"
 #include "runtime/obstacle.hpp"
 
 namespace mlctr {
@@ -135,6 +136,7 @@ GroupLimits read_group_limits(std::string_view own, const std::filesystem::path&
 }
 
 Finding probe_open_files() {
+  restore_soft_limits();
   std::vector<Fd> files;
   for (;;) {
     Fd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -156,6 +158,7 @@ Finding probe_open_files() {
 }
 
 Finding probe_threads() {
+  restore_soft_limits();
   const unsigned started = start_threads(k_threads);
   if (started == k_threads) return fine(fmt::format("{} started side by side", started));
   const std::string text = fmt::format("only {} of {} threads could be started", started, k_threads);

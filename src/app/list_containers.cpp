@@ -8,6 +8,7 @@
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "runtime/container_socket.hpp"
+#include "runtime/process_table.hpp"
 #include "store/allocation.hpp"
 
 namespace mlctr {
@@ -32,12 +33,22 @@ std::vector<Answered> ask_all(const RuntimeDirectory& directory, std::vector<Bro
   return answered;
 }
 
+// The first program's, or where that has ended one's that runs.
+std::vector<std::string> living_command(const RunningContainer& container) {
+  if (container.first_program == RunningContainer::FirstProgram::ended) {
+    for (const pid_t pid : container.pids) {
+      if (auto command = runtime::command_of(pid); !command.empty()) return command;
+    }
+  }
+  return container.command;
+}
+
 ListedContainer listed(const Answered& answered) {
   const RunningContainer& container = answered.container;
   return {.id = container.name.empty() ? id_of_unnamed(answered.socket) : container.name,
           .name = container.name,
           .image = container.image,
-          .command = container.command,
+          .command = living_command(container),
           .pids = container.pids,
           .started_at = container.started_at};
 }

@@ -16,7 +16,7 @@ struct ListedContainer {
   std::string id{};    ///< what exec takes: the name, or a number
   std::string name{};  ///< empty: unnamed
   std::string image{};
-  std::vector<std::string> command{};  ///< of the program that started it
+  std::vector<std::string> command{};  ///< of the program that started it, or where that has ended of one that runs
   std::vector<pid_t> pids{};           ///< empty: it does not run
   std::int64_t started_at = 0;         ///< seconds since 1970; 0: it does not run
   std::int64_t created_at = 0;         ///< 0: unnamed

@@ -10,20 +10,9 @@
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
 #include "image/config.hpp"
-#include "image/reference.hpp"
 
 namespace mlctr {
 namespace {
-
-std::string familiar(const std::string& canonical) {
-  try {
-    const ImageSource source = parse_image_source(canonical);
-    const auto* reference = std::get_if<ImageReference>(&source);
-    return reference == nullptr ? canonical : reference->familiar();
-  } catch (const UsageError&) {
-    return canonical;
-  }
-}
 
 ListedImage describe(const Store& store, const StoredImage& image) {
   const ImageConfig config = parse_image_config(read_file(image.config, k_max_config_bytes));
@@ -107,7 +96,7 @@ class Lister {
     try {
       ListedImage listed = describe(store, image);
       listed.reference = reference;
-      listed.familiar_reference = familiar(reference);
+      listed.familiar_reference = familiar_name(reference);
       listed.pulled_at = pulled_at;
       listing_.images.push_back(std::move(listed));
     } catch (const Error& error) {

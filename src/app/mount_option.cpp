@@ -11,41 +11,26 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "base/printable.hpp"
+#include "runtime/mount_flag.hpp"
 
 namespace mlctr {
 namespace {
 
 constexpr std::string_view k_syntax = "it is SRC[:DST[:OPTION+OPTION]], tmpfs:DST or umount:DST";
 
-struct Attribute {
-  std::string_view name;
-  std::uint64_t attributes;
-};
-// How a host's mount keeps access times is locked in a user namespace (mount_namespaces(7)).
-constexpr std::array<Attribute, 9> k_attributes{{{"ro", MOUNT_ATTR_RDONLY},
-                                                 {"rw", 0},
-                                                 {"nosuid", MOUNT_ATTR_NOSUID},
-                                                 {"nodev", MOUNT_ATTR_NODEV},
-                                                 {"noexec", MOUNT_ATTR_NOEXEC},
-                                                 {"noatime", 0},
-                                                 {"relatime", 0},
-                                                 {"bind", 0},
-                                                 {"rbind", 0}}};
-
-struct Propagation {
-  std::string_view name;
-  std::uint64_t flag;
-};
-// A mount namespace of a user namespace can only receive (mount_namespaces(7)), so that shared means slave here.
-constexpr std::array<Propagation, 6> k_propagations{{{"private", MS_PRIVATE},
-                                                     {"rprivate", MS_PRIVATE},
-                                                     {"slave", MS_SLAVE},
-                                                     {"rslave", MS_SLAVE},
-                                                     {"shared", MS_SLAVE},
-                                                     {"rshared", MS_SLAVE}}};
+// Taken, and of no meaning here: how a host's mount keeps access times is locked in a user namespace
+// (mount_namespaces(7)), and no option loosens what another one says.
+constexpr std::array<std::string_view, 6> k_ignored{"rw", "noatime", "relatime", "bind", "rbind", "file"};
 
 [[noreturn]] void refuse(std::string_view whole, std::string_view cause) {
   throw UsageError(fmt::format("{}: {}", printable(whole, 4096), cause), std::string(k_syntax));
+}
+
+// The file's own path would be that of a directory then.
+[[noreturn]] void ask_for_target(std::string_view option, std::string_view text, const std::filesystem::path& image) {
+  throw UsageError(fmt::format("{} {}: where in the container?", option, printable(text, 4096)),
+                   fmt::format("{} {}:/{} shows what is in it there", option, printable(text, 4096),
+                               printable(image.stem().string())));
 }
 
 // At ':' but for "\:".
@@ -73,17 +58,16 @@ std::vector<std::string> split_options(const std::string& text) {
   return options;
 }
 
-template <class Table>
-auto* find_named(Table& table, std::string_view name) {
-  const auto found = std::ranges::find(table, name, [](const auto& row) { return row.name; });
-  return found == table.end() ? nullptr : &*found;
+// "suid" and its like would take away from what the host's mount says.
+const runtime::MountFlag* find_adding_flag(std::string_view option) {
+  const runtime::MountFlag* flag = runtime::find_mount_flag(option);
+  return flag != nullptr && flag->clear == 0 ? flag : nullptr;
 }
 
 void apply_option(runtime::Mount& mount, std::string_view whole, const std::string& option) {
-  if (const auto* attribute = find_named(k_attributes, option)) {
-    mount.attributes |= attribute->attributes;
-  } else if (const auto* propagation = find_named(k_propagations, option)) {
-    mount.propagation = propagation->flag;
+  if (const runtime::MountFlag* flag = find_adding_flag(option)) {
+    mount.attributes |= flag->set;
+    if (flag->propagation != 0) mount.propagation = flag->propagation;
   } else if (option == "nofail") {
     mount.if_missing = runtime::IfMissing::skip;
   } else if (auto* tmpfs = std::get_if<runtime::TmpfsMount>(&mount.source);
@@ -91,7 +75,7 @@ void apply_option(runtime::Mount& mount, std::string_view whole, const std::stri
     tmpfs->size_bytes = parse_size(std::string_view(option).substr(5));
   } else if (option.starts_with("x-create=")) {
     // enroot's; what is missing is always made as the source has it
-  } else if (option != "file") {
+  } else if (std::ranges::find(k_ignored, option) == k_ignored.end()) {
     refuse(whole, fmt::format("no such mount option: {}", printable(option)));
   }
 }
@@ -105,18 +89,12 @@ std::string parse_target(std::string_view whole, const std::string& target) {
   return normal;
 }
 
-bool has_squashfs(const std::filesystem::path& file) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(file, error)) return false;
-  const SourceFile kind = look_at(file);
-  return kind == SourceFile::squashfs || kind == SourceFile::sif;
-}
-
 }  // namespace
 
 runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& directory, std::string_view option) {
   const std::string whole = fmt::format("{} {}", option, text);
   const std::vector<std::string> fields = split_fields(text);
+  if (text.starts_with("type=")) refuse(whole, "docker's syntax is not this one");
   if (fields.size() > 3 || fields[0].empty()) refuse(whole, "not a mount");
   const std::vector<std::string> options = split_options(fields.size() > 2 ? fields[2] : "");
 
@@ -143,7 +121,10 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
     } else {
       mount.source = runtime::BindMount{source};
     }
-    mount.target = parse_target(whole, fields.size() > 1 && !fields[1].empty() ? fields[1] : source.string());
+    const bool has_target = fields.size() > 1 && !fields[1].empty();
+    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source))
+      ask_for_target(option, text, source);
+    mount.target = parse_target(whole, has_target ? fields[1] : source.string());
   }
   for (const std::string& word : options) apply_option(mount, whole, word);
   return mount;

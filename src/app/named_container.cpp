@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <thread>
 #include <vector>
 
 #include "base/error.hpp"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr std::uint64_t k_max_mountinfo_bytes = 16u << 20;
 constexpr std::chrono::seconds k_patience_with_killed{5};
+constexpr std::chrono::seconds k_patience_with_ending{10};  // it ends what is left of a container that was never whole
+constexpr std::chrono::milliseconds k_pause{5};
 
 // The overlay's own line tells which container a mount namespace is (proc(5), /proc/PID/mountinfo).
 bool is_on(pid_t pid, const std::string& upper) {
@@ -58,15 +61,28 @@ void check_no_strays(const ContainerStore& containers, const std::string& name) 
                           fmt::join(strays, " "), name));
 }
 
+// Its server answers nobody any more, and still has something to wait for.
+[[noreturn]] void throw_never_ending(const ContainerStore& containers, const std::string& name) {
+  const std::vector<pid_t> left = processes_on(upper_of(containers, name));
+  throw Error(
+      fmt::format("a start of the container {} failed, and its processes ({}) do not end", name, fmt::join(left, ", ")),
+      "they may wait for a filesystem or a device that does not answer: see `ps -o pid,stat,wchan,cmd`");
+}
+
 }  // namespace
 
 std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
                                                     const std::string& name, std::string_view request) {
   const std::string socket = socket_name(containers.root(), name);
-  auto answer = runtime::ask_container(directory.sockets, socket, request);
-  std::error_code error;
-  if (!answer && std::filesystem::exists(directory.sockets / socket, error)) check_no_strays(containers, name);
-  return answer;
+  const auto deadline = std::chrono::steady_clock::now() + k_patience_with_ending;
+  for (;;) {
+    if (auto answer = runtime::ask_container(directory.sockets, socket, request)) return answer;
+    std::error_code error;
+    if (!std::filesystem::exists(directory.sockets / socket, error)) return std::nullopt;
+    if (!runtime::has_server(directory.sockets, socket)) return check_no_strays(containers, name), std::nullopt;
+    if (std::chrono::steady_clock::now() > deadline) throw_never_ending(containers, name);
+    std::this_thread::sleep_for(k_pause);
+  }
 }
 
 void end_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name) {

@@ -11,9 +11,10 @@
 
 namespace mlctr {
 
-/// The answer to `request` (runtime/container_socket.hpp); absent where the container does not run. A server removes its
-/// socket when its container ends. Where it was killed instead, programs go on as far as they can without it, on an upper
-/// directory that nobody else may use meanwhile: throws Error then, with their pids.
+/// The answer to `request` (runtime/container_socket.hpp); absent where the container does not run. Waits for one that
+/// ends because it was never whole. A server removes its
+/// socket when its container ends. Where it was killed instead, programs go on as far as they can without it, on an
+/// upper directory that nobody else may use meanwhile: throws Error then, with their pids.
 std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
                                                     const std::string& name, std::string_view request);
 

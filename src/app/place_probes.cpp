@@ -17,6 +17,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/filesystem_type.hpp"
+#include "base/leftovers.hpp"
 #include "runtime/container_rootfs.hpp"
 #include "runtime/forked.hpp"
 #include "runtime/overlay.hpp"
@@ -31,34 +32,36 @@ constexpr std::uint64_t k_little_bytes = 10'000'000'000;  // images for ML have 
 constexpr std::chrono::seconds k_patience{5};
 constexpr const char* k_place = "/";  // covered in this process's own view alone
 
-// Where something would be made that is not there yet.
-std::filesystem::path nearest_existing(std::filesystem::path path) {
-  struct stat status {};
-  while (::stat(path.c_str(), &status) != 0 && path.has_relative_path()) path = path.parent_path();
-  return path;
-}
-
-// A directory below the nearest existing one, removed with all that is in it. Named as what `mlctr gc` removes.
+// A directory below the nearest existing one, removed with all that is in it: a killed doctor's by the next, or in the
+// containers' place by `mlctr gc`, which its name is for.
 class ProbeDirectory {
  public:
-  explicit ProbeDirectory(const std::filesystem::path& place) : path_(nearest_existing(place) / ".new-doctor-XXXXXX") {
-    std::string name = path_.string();
-    if (::mkdtemp(name.data()) == nullptr) throw SysError("cannot make a directory in " + path_.parent_path().string());
-    path_ = name;
+  explicit ProbeDirectory(const std::filesystem::path& place) {
+    const std::filesystem::path parent = nearest_existing(place);
+    for (const auto& leftover : find_leftovers(parent, k_prefix)) remove_if_possible(leftover);
+    path_ = parent / leftover_name(k_prefix);
+    if (::mkdir(path_.c_str(), 0700) != 0) throw SysError("cannot make a directory in " + parent.string());
+    held_ = Fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    hold_leftover(held_.get());
   }
-  ~ProbeDirectory() {
-    try {
-      remove_tree(path_);
-    } catch (const Error&) {
-      // What the probe finds out matters more.
-    }
-  }
+  ~ProbeDirectory() { remove_if_possible(path_); }
   ProbeDirectory(const ProbeDirectory&) = delete;
   ProbeDirectory& operator=(const ProbeDirectory&) = delete;
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
+  static constexpr const char* k_prefix = ".new-doctor-";
+
+  static void remove_if_possible(const std::filesystem::path& directory) {
+    try {
+      remove_tree(directory);
+    } catch (const Error&) {
+      // What the probe finds out matters more.
+    }
+  }
+
   std::filesystem::path path_;
+  Fd held_;
 };
 
 std::string filesystem_of(const std::filesystem::path& place) {
@@ -177,11 +180,6 @@ Finding probe_store(const Configuration& configuration) {
   if (store.empty()) return warning("there is none: neither MLCTR_STORE nor HOME is set", suggest_store());
   struct stat status {};
   const bool exists = ::stat(store.c_str(), &status) == 0;
-  try {
-    check_umask(store);
-  } catch (const Error& error) {
-    return refused_store(error, {"umask 022"});
-  }
   try {
     if (exists) check_store_is_private(store);
   } catch (const Error& error) {

@@ -89,6 +89,11 @@ runtime::Program make_program(const RunRequest& request, const ImageConfig& conf
           .remap = request.remap};
 }
 
+void tell_all(const std::vector<std::string>& lines, const RunRequest& request) {
+  if (!request.tell) return;
+  for (const std::string& line : lines) request.tell(line);
+}
+
 PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject,
                                    const RunRequest& request, const ImageConfig& config, const runtime::Host& host,
                                    const RuntimeDirectory& directory) {
@@ -101,19 +106,20 @@ PlannedContainer::PlannedContainer(const Configuration& configuration, const Run
   spec_.host = host;
   spec_.scratch = directory.scratch;
   ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, directory.scratch);
+  tell_all(drop_ins.warnings, request);
   plan_mounts(enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   configured_ = std::move(drop_ins.environment);
   own_environment_ = request.environment;
   plan_hooks(std::move(drop_ins.hooks), configuration, directory,
-             container_environment(request, config, host, configured_));
+             container_environment(request, config, host, configured_), request.hook_output);
   program_ = make_program(request, config, host);
   open_images(subject.image);
   plan_rootfs(configuration, subject, request);
   description_ = describe(subject, config, request, program_.command, configured_);
 }
 
-// The image's come first, so that none is made in a directory of the host's; the user's own last: they are what he
-// asked for now.
+// The image's come first, so that none is made in a directory of the host's; the user's own last, over all that others
+// put there.
 void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, const RunRequest& request,
                                    const runtime::Host& host, const runtime::FstabMounts& configured) {
   spec_.mounts = of_image;
@@ -127,13 +133,15 @@ void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, 
 }
 
 void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
-                                  const RuntimeDirectory& directory, runtime::Environment environment) {
+                                  const RuntimeDirectory& directory, runtime::Environment environment,
+                                  runtime::HookOutput output) {
   if (!hooks.empty()) make_hook_directory(directory);
   spec_.hooks = {.files = std::move(hooks),
                  .place = directory.hooks,
                  .variables = hook_variables(spec_.host),
                  .environment = std::move(environment),
-                 .timeout = configuration.hook_timeout};
+                 .timeout = configuration.hook_timeout,
+                 .output = output};
 }
 
 void PlannedContainer::open_images(const BaseImage& image) {
@@ -158,12 +166,14 @@ void PlannedContainer::plan_rootfs(const Configuration& configuration, const Run
 runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket socket,
                                                         const ContainerStore& containers,
                                                         std::vector<int> not_for_server) {
-  runtime::ServerSetup setup{.images = {},
-                             .options = {.owner = {spec_.identity.uid, spec_.identity.gid}},
-                             .socket = std::move(socket),
-                             .description = to_description(description_),
-                             .at_end = [root = containers.root()] { remove_dead_unpacked(root); },
-                             .not_inherited = std::move(not_for_server)};
+  runtime::ServerSetup setup{
+      .images = {},
+      .options = {.owner = {spec_.identity.uid, spec_.identity.gid},
+                  .programs = runtime::program_paths(program_.command[0], spec_.hooks.environment.entries())},
+      .socket = std::move(socket),
+      .description = to_description(description_),
+      .at_end = [root = containers.root()] { remove_dead_unpacked(root); },
+      .not_inherited = std::move(not_for_server)};
   for (const OpenImage& image : images_) setup.images.push_back(image.reader.get());
   return runtime::ContainerServer::start(std::move(setup));
 }

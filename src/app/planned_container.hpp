@@ -27,6 +27,9 @@ ImageConfig config_of(const BaseImage& image, const runtime::Host& host);
 /// What the request runs, but for its environment.
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host);
 
+/// To the request's user, where it has one who listens.
+void tell_all(const std::vector<std::string>& lines, const RunRequest& request);
+
 class PlannedContainer {
  public:
   /// Looks at all that can be looked at before anything is started. Throws Error: a mount's source is not there, an
@@ -57,7 +60,7 @@ class PlannedContainer {
   void plan_mounts(const std::vector<runtime::Mount>& of_image, const RunRequest& request, const runtime::Host& host,
                    const runtime::FstabMounts& configured);
   void plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
-                  const RuntimeDirectory& directory, runtime::Environment environment);
+                  const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output);
   void open_images(const BaseImage& image);
   void plan_rootfs(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
 

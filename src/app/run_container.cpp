@@ -25,6 +25,7 @@ namespace {
 
 // Stands for the rootfs where none is made.
 constexpr const char* k_no_rootfs = "/run/mlctr/rootfs";
+constexpr std::size_t k_lost_examples = 3;  // what fits a line
 
 RunResult join(const runtime::Message& running, const ImageConfig& config, const RunRequest& request,
                const runtime::Host& host) {
@@ -125,13 +126,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
     remove_afterwards(containers, directory, subject.container->record.name, request);
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
-  return {end, is_asked ? changed.count() : 0};
+  return {end, is_asked ? changed.find(k_lost_examples) : LostFiles{}};
 }
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                          const runtime::Host& host, const std::function<void(const runtime::Environment&)>& print) {
   const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
   if (drop_ins.hooks.empty()) {
+    tell_all(drop_ins.warnings, request);
     return print(container_environment(request, config_of(subject.image, host), host, drop_ins.environment));
   }
   RunRequest started = request;

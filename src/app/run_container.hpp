@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/changed_files.hpp"
 #include "app/configuration.hpp"
 #include "app/run_target.hpp"
 #include "runtime/base_container.hpp"
@@ -31,9 +32,12 @@ struct RunRequest {
   std::string working_directory{};         ///< empty: see working_directories()
   Entrypoint entrypoint = Entrypoint::image;
   std::string own_entrypoint{};  ///< instead of the image's, whose CMD goes then too
+  std::string container_name{};  ///< for the program to know; empty: unnamed
+  std::string prompt_name{};     ///< see prompt_name_of(); empty: prompts stay as they are
   runtime::BaseOptions base{};
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
+  runtime::HookOutput hook_output = runtime::HookOutput::as_it_is;
   std::function<void(const std::string&)> tell{};  ///< takes a line about what is not as usual; may be empty
   std::function<void(const runtime::Environment&)> instead{};  ///< takes the program's place
   std::function<void()> before_join{};  ///< called where the container runs already, and so is as it is
@@ -47,7 +51,7 @@ struct RunSubject {
 
 struct RunResult {
   runtime::ProgramEnd end;
-  std::size_t lost_changes = 0;  ///< files that an unnamed container's program changed; counted where asked for
+  LostFiles lost_changes{};  ///< that an unnamed container's program changed; looked for where asked for
 };
 
 /// Becomes the program where it can: mlctr's process is the container's then. Where something is left to do afterwards

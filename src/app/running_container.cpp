@@ -110,7 +110,9 @@ RunningContainer parse_description(std::string_view description) {
             .image_directory = text_at(json, "image_directory"),
             .working_directory = text_at(json, "working_directory"),
             .mount_namespace = json.value("mount_namespace", ""),
-            .pids = json.value("pids", std::vector<pid_t>{})};
+            .pids = json.value("pids", std::vector<pid_t>{}),
+            .first_program = json.value("first_has_ended", false) ? RunningContainer::FirstProgram::ended
+                                                                  : RunningContainer::FirstProgram::runs};
   } catch (const nlohmann::json::exception&) {
     throw Error("a container's description is not one: it may be of another version of mlctr");
   }

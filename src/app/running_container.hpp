@@ -35,6 +35,8 @@ struct RunningContainer {
   // Added by the server with every answer.
   std::string mount_namespace{};  ///< "mnt:[4026532758]"
   std::vector<pid_t> pids{};      ///< only in answer to "describe"
+  /// Whose `command` is, ended before others did; only in answer to "describe".
+  enum class FirstProgram { runs, ended } first_program = FirstProgram::runs;
 };
 
 /// A JSON object, without what the server adds. Environments and paths need not be UTF-8: each byte goes as the code

@@ -63,10 +63,10 @@ Diagnosis diagnose(SourceFile kind, const std::string& path) {
     case SourceFile::squashfs:
       return {"a squashfs file", fmt::format("write {} alone", path)};
     case SourceFile::sif:
-      return {"a SIF file",
-              fmt::format("`mlctr run {}` runs it as it is; `apptainer sif list {}` shows the number N of its squashfs, `apptainer sif dump N {} "
-                          ">image.sqsh` takes it out",
-                          path, path, path)};
+      return {"a SIF file", fmt::format("`mlctr run {}` runs it as it is; `apptainer sif list {}` shows the number N "
+                                        "of its squashfs, `apptainer sif dump N {} "
+                                        ">image.sqsh` takes it out",
+                                        path, path, path)};
     case SourceFile::oci_layout:
       return {"an OCI layout", fmt::format("did you mean oci:{}?", path)};
     case SourceFile::oci_archive:
@@ -165,6 +165,13 @@ SourceFile look_at(const std::filesystem::path& path) {
   } catch (const std::exception&) {
     return SourceFile::unreadable;
   }
+}
+
+bool has_squashfs(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) return false;
+  const SourceFile kind = look_at(file);
+  return kind == SourceFile::squashfs || kind == SourceFile::sif;
 }
 
 ImageSource find_source(std::string_view text) {

@@ -26,6 +26,9 @@ enum class SourceFile {
 /// Reads some bytes, of a tar the headers. Never throws.
 SourceFile look_at(const std::filesystem::path& path);
 
+/// Whether it is a regular file with a squashfs in it, to be mounted.
+bool has_squashfs(const std::filesystem::path& file);
+
 /// What the user means by `text`: an existing squashfs file, else what parse_image_source makes of it. Throws
 /// UsageError, with what to type instead, where `text` names an archive or a layout, which need a prefix.
 ImageSource find_source(std::string_view text);

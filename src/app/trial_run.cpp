@@ -84,12 +84,12 @@ void run_trial(const Configuration& configuration, const Fd& image, const runtim
                                      .manifest_digest = std::string(k_name_where_unpacked),
                                      .squashfs = fmt::format("/proc/self/fd/{}", image.get()),
                                      .config_body = ""}};
-  RunRequest request{.command = {fmt::format("/{}", k_program)}};
+  RunRequest request{.command = {fmt::format("/{}", k_program)}, .hook_output = runtime::HookOutput::labelled};
   request.tell = [&](const std::string& line) { say(fmt::format("tell {}\n", line)); };
   try {
     run_container(configuration, subject, request, runtime::look_at_host());
   } catch (const Error& error) {
-    say(fmt::format("error {}{}{}\n", error.message(), error.hint().empty() ? "" : "; ", error.hint()));
+    say(fmt::format("error {}\n", error.in_one_line()));
   } catch (const std::exception& error) {
     say(fmt::format("error {}\n", error.what()));
   }
@@ -125,10 +125,9 @@ Finding judge(const runtime::ForkedResult& result) {
 // The container's server has it in use for some milliseconds more. What stays is used by the next trial, or goes with
 // `mlctr gc`.
 void remove_unpacked(const Configuration& configuration) {
-  const std::filesystem::path root = open_containers(configuration).root();
-  const UnpackedStore store(root);
+  const UnpackedStore store(open_containers(configuration).root());
   const std::string name = digest_name(Digest::parse(k_name_where_unpacked));
-  for (int tries = 0; tries < 50 && ::access((root / ".unpacked" / name).c_str(), F_OK) == 0; ++tries) {
+  for (int tries = 0; tries < 50 && store.has(name); ++tries) {
     if (!store.remove(name)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/soft_limits.hpp"
+
 namespace mlctr {
 namespace {
 
@@ -14,6 +16,10 @@ std::string describe(int errno_value) {
 }  // namespace
 
 Error::Error(std::string message, std::string hint) : message_(std::move(message)), hint_(std::move(hint)) {}
+
+std::string Error::in_one_line() const {
+  return hint_.empty() ? message_ : message_ + "; " + hint_;
+}
 
 Error& Error::add_context(std::string_view action) {
   message_.insert(0, ": ");
@@ -34,6 +40,7 @@ Error& Error::replace_hint(std::string hint) {
 SysError::SysError(std::string_view action) : SysError(action, errno) {}
 
 SysError::SysError(std::string_view action, int errno_value)
-    : Error(std::string(action) + ": " + describe(errno_value)), errno_value_(errno_value) {}
+    : Error(std::string(action) + ": " + describe(errno_value), errno_value == EMFILE ? too_many_files_hint() : ""),
+      errno_value_(errno_value) {}
 
 }  // namespace mlctr

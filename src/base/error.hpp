@@ -16,6 +16,9 @@ class Error : public std::exception {
   const std::string& message() const noexcept { return message_; }
   const std::string& hint() const noexcept { return hint_; }
 
+  /// "message; hint", or the message alone where there is no hint: for a place that has one line for both.
+  std::string in_one_line() const;
+
   /// Puts the failed action in front of the cause: "action: cause". Catch by reference, add, rethrow with `throw;`.
   Error& add_context(std::string_view action);
 

@@ -149,6 +149,12 @@ std::uint64_t free_bytes(const std::filesystem::path& path) {
   return ::statvfs(path.c_str(), &status) == 0 ? std::uint64_t{status.f_bavail} * status.f_frsize : 0;
 }
 
+std::filesystem::path nearest_existing(std::filesystem::path path) {
+  struct stat status {};
+  while (::stat(path.c_str(), &status) != 0 && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
 std::uint64_t file_size(int fd, std::string_view file_name) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) throw SysError(fmt::format("cannot stat {}", file_name));

@@ -39,6 +39,9 @@ bool is_disk_full(int errno_value);
 /// Bytes an ordinary user may still write to the filesystem of `path`; 0 where it can't be asked.
 std::uint64_t free_bytes(const std::filesystem::path& path);
 
+/// `path`, or the nearest of its parents that is there: where something would be made that is not there yet.
+std::filesystem::path nearest_existing(std::filesystem::path path);
+
 std::uint64_t file_size(int fd, std::string_view file_name);
 
 void sync_file(int fd, std::string_view file_name);

@@ -15,7 +15,7 @@ struct ProcessResult {
 
 struct ProcessCommand {
   std::vector<std::string> arguments;  ///< arguments[0] is looked up in PATH
-  std::string standard_input;          ///< may hold a secret: it goes through a pipe, never an argv
+  std::string standard_input{};        ///< may hold a secret: it goes through a pipe, never an argv
   std::chrono::seconds timeout{60};
   std::size_t max_output_bytes = 1u << 20;
 };

@@ -8,14 +8,19 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "base/leftovers.hpp"
 
 namespace mlctr {
 namespace {
 
 constexpr mode_t k_mode = 0666;
 
+constexpr const char* k_prefix = ".mlctr-";
+
+// Of who was killed before, too: where a name is needed, one may have been left.
 std::filesystem::path hidden_name(const std::filesystem::path& directory) {
-  return directory / fmt::format(".mlctr-{}", random_suffix());
+  for (const auto& leftover : find_leftovers(directory, k_prefix)) ::unlink(leftover.c_str());
+  return directory / leftover_name(k_prefix);
 }
 
 // False where there is a file of that name: a look before would leave a moment for someone else's. The temporary name
@@ -40,6 +45,7 @@ bool rename_without_replacing(const std::filesystem::path& from, const std::file
 UnnamedFile::UnnamedFile(const std::filesystem::path& directory)
     : fd_(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, k_mode)) {
   if (!fd_) named_.emplace(hidden_name(directory));
+  hold_leftover(fd());
 }
 
 bool UnnamedFile::link(const std::filesystem::path& path) {

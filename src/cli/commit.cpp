@@ -6,6 +6,7 @@
 
 #include "app/commit_container.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -20,6 +21,7 @@ namespace {
 constexpr int k_no_run = 1;  // 125 would mean that nothing could be found out
 constexpr std::size_t k_status_columns = 6, k_name_columns = 19;
 constexpr std::size_t k_text_at = k_status_columns + k_name_columns;
+constexpr std::size_t k_narrowest_text = 20;
 constexpr std::size_t k_columns = 80;  // off a terminal
 
 struct Word {
@@ -41,29 +43,14 @@ Word word_of(ProbeStatus status) {
   return {};
 }
 
-// In lines of at most `columns`; a word that is longer has one of its own.
-std::vector<std::string> wrap(const std::string& text, std::size_t columns) {
-  std::vector<std::string> lines;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    const bool fits = !lines.empty() && display_width(lines.back()) + 1 + display_width(word) <= columns;
-    if (fits)
-      lines.back() += " " + word;
-    else
-      lines.push_back(word);
-  }
-  return lines;
-}
-
 void print_result(const ProbeResult& result, Colour colour, std::size_t columns) {
   const Word word = word_of(result.finding.status);
-  const std::size_t room = columns > k_text_at + 20 ? columns - k_text_at : 20;
-  std::vector<std::string> lines = wrap(printable(result.finding.text, 4096), room);
+  const std::string indented = std::string(k_text_at, ' ') + printable(result.finding.text, 4096);
+  const std::string folded = fold(indented, std::max(columns, k_text_at + k_narrowest_text), k_text_at);
   StyledLine first(colour);
   first.add(word.text, word.style).add(std::string(k_status_columns - word.text.size(), ' '));
-  first.add(fit_to_width(result.name, k_name_columns)).add(lines.empty() ? "" : lines.front());
-  std::string text = first.text() + "\n";
-  for (std::size_t i = 1; i < lines.size(); ++i) text += std::string(k_text_at, ' ') + lines[i] + "\n";
+  first.add(fit_to_width(result.name, k_name_columns));
+  std::string text = first.text() + folded.substr(k_text_at) + "\n";
   std::string_view lead = "fix: ";
   for (const std::string& command : result.finding.fix) {
     std::istringstream parts(command);

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "cli/commands.hpp"
 #include "cli/run_options.hpp"
+#include "cli/terminal.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -22,6 +23,7 @@ int exec(const ExecOptions& options) {
   const RunRequest run = make_run_request(*options.run, host);
   ExecRequest request{
       .command = words.command, .environment = run.environment, .working_directory = run.working_directory};
+  if (has_terminal()) request.prompt = Prompt::named;
   if (options.identity == ExecOptions::Identity::chosen) request.remap = run.remap;
   return end_as(exec_container(load_configuration(), words.target, request, host));
 }
@@ -35,7 +37,7 @@ void add_exec(CLI::App& program, Action& chosen) {
   command->prefix_command();  // what follows the container is the program's
   add_program_options(*command, options->run);
   command->footer(
-      "PID: of any process in it. Without a COMMAND: a shell.\n"
+      "PID: of any process in it; or a Slurm job's or step's id: 1234.0. Without a COMMAND: a shell.\n"
       "It sees the container's files, mounts and processes; environment, directory and user are those of the\n"
       "program that started the container, but for what the options say.\n");
   command->final_callback([options, command, &chosen] {

@@ -8,6 +8,7 @@
 #include "app/find_image.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/image_output.hpp"

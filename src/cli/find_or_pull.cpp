@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
-#include "app/settings.hpp"
+#include <functional>
+
+#include "app/similar_target.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "cli/output.hpp"
 #include "cli/pull_with_progress.hpp"
 #include "cli/signals.hpp"
+#include "cli/terminal.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -21,30 +25,58 @@ void pull(const Configuration& configuration, const std::string& text, const Pul
       k_pull_goes_on);
 }
 
-[[noreturn]] void refuse_missing(const std::string& text) {
+// `similar`: what may have been meant, or empty.
+[[noreturn]] void refuse_missing(const std::string& text, const std::string& similar) {
+  const std::string hint = similar.empty() ? "" : fmt::format("did you mean {}? ", printable(similar, 4096));
   throw Error(fmt::format("no image or container {} here", printable(text)),
-              fmt::format("`mlctr pull {}` gets it", printable(text)));
+              fmt::format("{}`mlctr pull {}` gets it", hint, printable(text)));
+}
+
+// Nothing of the registry's is kept from whoever means it: it is said once before, for ^C to come in time.
+void pull_missing(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                  const std::string& similar) try {
+  if (!similar.empty() && has_terminal()) {
+    say(fmt::format("no {} here, but {}: pulling what you typed", printable(text, 4096), printable(similar, 4096)));
+  }
+  pull(configuration, text, choice);
+} catch (const StoppedBySignal&) {
+  throw;
+} catch (Error& error) {
+  error.add_context(fmt::format("no container, image or file {} is here", printable(text)));
+  if (!similar.empty()) {
+    const std::string other = error.hint().empty() ? "" : fmt::format(" Otherwise: {}", error.hint());
+    error.replace_hint(fmt::format("did you mean {}, which is here?{}", printable(similar, 4096), other));
+  }
+  throw;
 }
 
 [[noreturn]] void refuse_vanished(const std::string& text) {
   throw Error(fmt::format("{} was pulled, but is not in the store any more", printable(text)), "try again");
 }
 
-// A slip in a container's name must not fetch a stranger's image of that name.
-void check_not_mistyped(const Configuration& configuration, const std::string& text) {
-  if (!is_container_name(text)) return;
-  std::vector<std::string> names;
-  for (const StoredContainer& container : open_containers(configuration).list().containers) {
-    names.push_back(container.record.name);
-  }
-  const std::string meant = nearest_name(text, names);
-  if (meant.empty()) return;
-  throw Error(fmt::format("no container or image {} here", printable(text)),
-              fmt::format("did you mean the container {}? `mlctr pull {}` gets an image", meant, printable(text)));
-}
-
 bool may_be_newer(const BaseImage& image, const PullChoice& choice) {
   return !image.manifest_digest.empty() && (choice.policy == "newer" || choice.policy == "always");
+}
+
+// `similar` is called where it is not here.
+BaseImage find_or_pull(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                       const std::function<std::string()>& similar) {
+  auto found = find_base_image(configuration, text);
+  if (found && !may_be_newer(*found, choice)) return std::move(*found);
+  if (found) {
+    pull(configuration, text, choice);
+  } else if (choice.policy == "never") {
+    refuse_missing(text, similar());
+  } else {
+    pull_missing(configuration, text, choice, similar());
+  }
+  if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
+  refuse_vanished(text);
+}
+
+std::string similar_target(const Configuration& configuration, const std::string& text) {
+  const std::string container = similar_container(configuration, text);
+  return container.empty() ? similar_image(configuration, text) : fmt::format("the container {}", container);
 }
 
 }  // namespace
@@ -53,24 +85,12 @@ RunTarget find_or_pull_target(const Configuration& configuration, const std::str
   if (auto found = find_run_target(configuration, text)) {
     const auto* image = std::get_if<BaseImage>(&*found);
     if (image == nullptr || !may_be_newer(*image, choice)) return std::move(*found);
-  } else {
-    check_not_mistyped(configuration, text);
   }
-  return find_or_pull_image(configuration, text, choice);
+  return find_or_pull(configuration, text, choice, [&] { return similar_target(configuration, text); });
 }
 
 BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
-  auto found = find_base_image(configuration, text);
-  if (found && !may_be_newer(*found, choice)) return std::move(*found);
-  if (!found && choice.policy == "never") refuse_missing(text);
-  try {
-    pull(configuration, text, choice);
-  } catch (Error& error) {
-    if (!found) error.add_context(fmt::format("no container, image or file {} is here", printable(text)));
-    throw;
-  }
-  if (auto pulled = find_base_image(configuration, text)) return std::move(*pulled);
-  refuse_vanished(text);
+  return find_or_pull(configuration, text, choice, [&] { return similar_image(configuration, text); });
 }
 
 }  // namespace mlctr::cli

@@ -8,7 +8,9 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "base/owner_umask.hpp"
 #include "base/printable.hpp"
+#include "base/soft_limits.hpp"
 #include "cli/command_line.hpp"
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
@@ -40,9 +42,10 @@ int report(const Error& error) {
 
 int run(int argc, char** argv) {
   try {
+    check_hard_limits();
     return parse_command_line(argc, argv)();
   } catch (const StoppedBySignal& stopped) {
-    say(stopped.hint().empty() ? stopped.message() : fmt::format("{}; {}", stopped.message(), stopped.hint()));
+    say(stopped.in_one_line());
     die_of_signal(stopped.signal_number());
   } catch (const ReaderGone&) {
     return k_broken_pipe;
@@ -62,6 +65,8 @@ int run(int argc, char** argv) {
 }  // namespace mlctr::cli
 
 int main(int argc, char** argv) {
+  mlctr::raise_soft_limits();
+  mlctr::spare_owner_in_umask();
   mlctr::cli::open_standard_descriptors();
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file over the limit of `ulimit -f`
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an answer from write(2), not a death

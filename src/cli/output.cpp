@@ -60,14 +60,4 @@ void warn_of(const std::vector<BrokenEntry>& broken) {
   }
 }
 
-std::string shell_word(std::string_view text) {
-  constexpr std::string_view k_plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+=,-#";
-  const bool is_plain =
-      !text.empty() && text.front() != '#' && text.find_first_not_of(k_plain) == std::string_view::npos;
-  if (is_plain) return std::string(text);
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
 }  // namespace mlctr::cli

@@ -48,7 +48,4 @@ std::uint64_t print_image(const std::filesystem::path& squashfs, std::stop_token
 /// For options: the reason why an empty file name is none, empty for others.
 std::string check_file_name(const std::string& name);
 
-/// A word as a shell takes it: quoted where it has to be.
-std::string shell_word(std::string_view text);
-
 }  // namespace mlctr::cli

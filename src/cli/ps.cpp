@@ -7,6 +7,7 @@
 
 #include "app/list_containers.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"

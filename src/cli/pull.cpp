@@ -6,6 +6,7 @@
 #include "app/pull_image.hpp"
 #include "app/source_file.hpp"
 #include "base/printable.hpp"
+#include "base/shell_word.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
@@ -103,7 +104,7 @@ void add_pull(CLI::App& program, Action& chosen) {
       ->type_name("FILE.sqsh")
       ->check(check_file_name);
   command
-      ->add_option("--policy", options->policy,
+      ->add_option("--policy,--pull", options->policy,
                    "If it is here already: \"missing\" asks nobody, \"newer\" asks the registry but does without it,\n"
                    "\"always\" insists (default: always)")
       ->type_name("POLICY")

@@ -20,12 +20,19 @@ struct RemoveOptions {
   Format format = Format::text;
 };
 
+// Their file is the image's, under a name of their own.
+std::string describe_users(const std::vector<std::string>& containers) {
+  if (containers.empty()) return "";
+  const bool is_one = containers.size() == 1;
+  return fmt::format("; the container{} {} keep{} its file: `mlctr rm {}` removes {} too", is_one ? "" : "s",
+                     fmt::join(containers, ", "), is_one ? "s" : "", fmt::join(containers, " "),
+                     is_one ? "it" : "them");
+}
+
 std::string describe(const std::string& name, const RemovedImage& removed) {
   if (removed.image == RemovedImage::Image::removed) {
-    const std::string users = removed.containers.empty()
-                                  ? ""
-                                  : fmt::format("; kept by the containers {}", fmt::join(removed.containers, ", "));
-    return fmt::format("removed {} ({} freed{})\n", printable(name, 4096), format_bytes(removed.freed_bytes), users);
+    return fmt::format("removed {} ({} freed{})\n", printable(name, 4096), format_bytes(removed.freed_bytes),
+                       describe_users(removed.containers));
   }
   std::string others;
   for (const std::string& reference : removed.remaining_references) {

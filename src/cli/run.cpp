@@ -1,7 +1,6 @@
 // mlctr run
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include "app/container_program.hpp"
 #include "app/create_container.hpp"
@@ -12,6 +11,7 @@
 #include "cli/find_or_pull.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
+#include "cli/terminal.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -61,10 +61,13 @@ void print_environment(const runtime::Environment& environment) {
   print(text);
 }
 
-void tell_of_lost_changes(std::size_t files) {
-  if (files == 0) return;
-  say(fmt::format("{} changed file{} went with this unnamed container; --name NAME keeps them", files,
-                  files == 1 ? "" : "s"));
+void tell_of_lost_changes(const LostFiles& files) {
+  if (files.count == 0) return;
+  std::string examples;
+  for (const auto& file : files.examples) examples += (examples.empty() ? "" : ", ") + printable(file.string(), 100);
+  if (!examples.empty() && files.count > files.examples.size()) examples += ", …";
+  say(fmt::format("{} changed file{} went with this unnamed container{}; --name NAME keeps them", files.count,
+                  files.count == 1 ? "" : "s", examples.empty() ? "" : fmt::format(" ({})", examples)));
 }
 
 // Where the container runs already.
@@ -90,13 +93,15 @@ int run(const Options& options) {
   const runtime::Host host = runtime::look_at_host();
   RunRequest request = make_run_request(*options.run, host);
   request.command = words.command;
-  if (::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1) request.lost_changes = LostChanges::tell;
+  if (has_terminal()) request.lost_changes = LostChanges::tell;
 
   warn_of_hidden_directory(request, host);
   if (!options.name.empty()) check_container_name(options.name);  // before a long pull
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   const RunSubject subject =
       make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
+  if (subject.container) request.container_name = subject.container->record.name;
+  if (has_terminal()) request.prompt_name = prompt_name_of(request.container_name, subject.image.reference);
   request.tell = [](const std::string& line) { say(line); };
   request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
   if (options.explain == Explain::environment) {
@@ -122,7 +127,8 @@ void add_run(CLI::App& program, Action& chosen) {
       "--rm", [options] { options->run->request.lifetime = Lifetime::remove; },
       "Remove the named container afterwards");
   command
-      ->add_option("--pull", options->pull_policy, "When to ask the registry: missing (default), newer, always, never")
+      ->add_option("--pull,--policy", options->pull_policy,
+                   "When to ask the registry: missing (default), newer, always, never")
       ->type_name("POLICY")
       ->check(CLI::IsMember({"missing", "newer", "always", "never"}));
   command->add_flag_callback(

@@ -42,11 +42,51 @@ std::vector<std::string> read_env_file(const std::string& path, const std::vecto
   }
 }
 
+// What other tools have, and what there is instead.
+struct ForeignOption {
+  std::string_view name, hint;
+};
+constexpr std::string_view k_no_terminal_option = "a terminal needs no option";
+constexpr std::string_view k_mount = "it is --mount SRC:DST here";
+constexpr std::string_view k_user = "you are yourself inside; --remap-root makes you root there";
+constexpr std::string_view k_ports = "the container has the host's network: what listens in it can be reached as it is";
+constexpr std::string_view k_network =
+    "the container has the host's network; --unshare net gives it one of its own, with nothing in it";
+constexpr std::string_view k_gpus = "--host-devices shows the host's GPUs; --mount brings the driver's libraries along";
+constexpr std::string_view k_background = "the shell's & puts it into the background; `mlctr exec` enters it";
+constexpr std::array<ForeignOption, 20> k_foreign_options{{{"-it", k_no_terminal_option},
+                                                           {"-ti", k_no_terminal_option},
+                                                           {"-i", k_no_terminal_option},
+                                                           {"-t", k_no_terminal_option},
+                                                           {"--interactive", k_no_terminal_option},
+                                                           {"--tty", k_no_terminal_option},
+                                                           {"-v", k_mount},
+                                                           {"--volume", k_mount},
+                                                           {"-u", k_user},
+                                                           {"--user", k_user},
+                                                           {"--privileged", k_user},
+                                                           {"-p", k_ports},
+                                                           {"-P", k_ports},
+                                                           {"--publish", k_ports},
+                                                           {"--network", k_network},
+                                                           {"--net", k_network},
+                                                           {"--gpus", k_gpus},
+                                                           {"--nv", k_gpus},
+                                                           {"-d", k_background},
+                                                           {"--detach", k_background}}};
+
+// "--user=0" and "-u0" are "--user" and "-u" with a value.
+bool is_option(std::string_view given, std::string_view name) {
+  if (name.starts_with("--")) return given.substr(0, given.find('=')) == name;
+  return given == name || (name.size() == 2 && name != "-i" && name != "-t" && given.starts_with(name));
+}
+
 [[noreturn]] void refuse_option(const std::string& option, std::string_view command) {
-  std::string hint = fmt::format("mlctr {} --help lists them", command);
-  if (option == "-it" || option == "-i" || option == "-t" || option == "-ti") hint = "a terminal needs no option";
-  if (option == "-v" || option.starts_with("--volume")) hint = "it is --mount SRC:DST here";
-  throw UsageError(fmt::format("mlctr {}: no such option: {}", command, printable(option)), hint);
+  const auto known =
+      std::ranges::find_if(k_foreign_options, [&](const auto& row) { return is_option(option, row.name); });
+  throw UsageError(
+      fmt::format("mlctr {}: no such option: {}", command, printable(option)),
+      known == k_foreign_options.end() ? fmt::format("mlctr {} --help lists them", command) : std::string(known->hint));
 }
 
 }  // namespace

@@ -75,6 +75,10 @@ NarrowLines narrow_lines() {
   return cuts ? NarrowLines::cut : NarrowLines::rewrapped;
 }
 
+bool has_terminal() {
+  return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+}
+
 void write_to_terminal(int fd, std::string_view text) noexcept {
   while (!text.empty()) {
     const ssize_t put = ::write(fd, text.data(), text.size());

@@ -38,6 +38,9 @@ Colour terminal_colour(int fd);
 enum class NarrowLines { rewrapped, cut };
 NarrowLines narrow_lines();
 
+/// Whether someone sits there: standard input and error are a terminal, whatever becomes of the output.
+bool has_terminal();
+
 /// Writes all of `text`, whatever happens: a terminal that is gone is no reason to fail what it only shows.
 void write_to_terminal(int fd, std::string_view text) noexcept;
 

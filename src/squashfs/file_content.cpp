@@ -36,6 +36,12 @@ std::optional<std::string> read_small_file(const Reader& image, std::string_view
   return content;
 }
 
+std::optional<std::uint64_t> size_of_file(const Reader& image, std::string_view path) {
+  const std::optional<StoredInode> inode = find_inode(image, path);
+  const auto* file = inode ? std::get_if<StoredFile>(&inode->kind) : nullptr;
+  return file == nullptr ? std::nullopt : std::optional(file->size_bytes);
+}
+
 bool is_free(const Reader& image, std::string_view path) {
   const std::optional<StoredInode> inode = find_inode(image, path);
   if (inode) return false;

@@ -14,6 +14,9 @@ namespace mlctr::squashfs {
 /// none. Throws Error where it is larger than `max_bytes`, or the image is broken there.
 std::optional<std::string> read_small_file(const Reader& image, std::string_view path, std::uint64_t max_bytes);
 
+/// How many bytes it has. Absent where there is no regular file.
+std::optional<std::uint64_t> size_of_file(const Reader& image, std::string_view path);
+
 /// Whether there is anything but a symlink at `path`, no symlink on the way.
 bool has_file(const Reader& image, std::string_view path);
 

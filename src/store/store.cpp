@@ -48,10 +48,7 @@ Store::Store(std::filesystem::path root, Access access) : root_(std::move(root))
     throw UsageError("no store: there is no home directory", "set MLCTR_STORE to a directory of your own");
   root_ = absolute_path(root_);
   if (access == Access::read_only && !std::filesystem::exists(root_)) return;
-  if (access == Access::read_write) {
-    check_umask(root_);
-    create_store_root(root_);
-  }
+  if (access == Access::read_write) create_store_root(root_);
   check_store_is_private(root_);
   if (access == Access::read_only) return;
   check_store_is_writable(root_);

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/path.hpp"
 
 namespace mlctr {
@@ -48,27 +47,7 @@ struct stat stat_root(const std::filesystem::path& root) {
   return status;
 }
 
-// Read from where umask(2) can't: that sets another one to return the old, under the feet of other threads.
-mode_t current_umask() {
-  try {
-    const std::string status = read_file("/proc/self/status");
-    constexpr std::string_view k_line = "\nUmask:\t";
-    const std::size_t at = status.find(k_line);
-    return at == std::string::npos ? 0 : static_cast<mode_t>(std::strtoul(&status[at + k_line.size()], nullptr, 8));
-  } catch (const Error&) {
-    return 0;  // no /proc: what goes wrong then says so itself
-  }
-}
-
 }  // namespace
-
-void check_umask(const std::filesystem::path& root) {
-  const mode_t mask = current_umask();
-  if ((mask & S_IRWXU) == 0) return;
-  throw Error(fmt::format("cannot write to the store {}: the umask {:04o} would keep you out of what you create there",
-                          root.string(), mask),
-              "set one that leaves you your own files: umask 022, or umask 077 for nobody else");
-}
 
 void create_store_root(const std::filesystem::path& root) {
   std::filesystem::path directory;

@@ -5,9 +5,6 @@
 
 namespace mlctr {
 
-/// Throws where the umask takes their owner's access to new files and directories away: the store would stop halfway.
-void check_umask(const std::filesystem::path& root);
-
 /// Creates `root` and its parents where missing: 0700 below the user's data home ($XDG_DATA_HOME, ~/.local/share), else
 /// as the umask has it.
 void create_store_root(const std::filesystem::path& root);

@@ -89,6 +89,11 @@ std::string unpacked_key_of_file(int file, std::string_view file_name) {
                      status.st_mtim.tv_nsec);
 }
 
+bool UnpackedStore::has(const std::string& key) const {
+  std::error_code error;
+  return std::filesystem::exists(root_ / key, error);
+}
+
 std::optional<UnpackedTree> UnpackedStore::find(const std::string& key) const {
   const std::filesystem::path directory = root_ / key;
   for (;;) {

@@ -46,6 +46,7 @@ class UnpackedStore {
   /// others who want it wait meanwhile, and `on_wait` is called once. Nothing is left of one that failed.
   UnpackedTree find_or_make(const std::string& key, const Fill& fill,
                             const std::function<void(const LockOwner&)>& on_wait) const;
+  bool has(const std::string& key) const;
   std::optional<UnpackedTree> find(const std::string& key) const;
 
   /// A tree for one user, who may change it. remove_dead() removes it once `in_use` is closed everywhere.

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from containers import layout
-from harness import binary, root_command
+from harness import as_root, binary, root_command
 from named_containers import WAIT_SECONDS, NamedContainerTestCase, until
 
 CONFIG = "config/mlctr"
@@ -41,6 +41,15 @@ class EnvironmentFiles(ConfigDirectories):
         out = self.mlctr("run", "--explain-env", "--env", "OVER=user", self.image)[0]
         for line in (f"A=quoted text    # {file}", f"B=second    # {file.parent}/20-b.env", "OVER=user    # --env"):
             self.assertIn(line + "\n", out)
+
+    def test_lines_that_set_nothing_are_named(self):
+        file = self.drop_in("environ.d/10-a.env", "# c\n\nA=1\nexport B=2\n\x1b[31m\nMLCTR_STORE=/x\n")
+        for options in ([], ["--explain-env"]):
+            out, errors = self.mlctr("run", *options, self.image, "env")
+            self.assertIn("A=1", out)
+            self.assertEqual(errors, f"mlctr: {file}:4: ignored, as it is not NAME=VALUE, or NAME is a runtime's own, and 2 more\n")
+        file.write_text("# all of it\n A=1\n")
+        self.assertEqual(self.mlctr("run", self.image, "true")[1], "")
 
     def test_programs_that_come_later_get_them_too(self):
         self.drop_in("environ.d/10-a.env", "A=1\n")
@@ -88,6 +97,14 @@ class MountFiles(ConfigDirectories):
     def test_the_users_own_mount_is_last(self):
         self.drop_in("mounts.d/10.fstab", "tmpfs /mnt/a x-create=dir,mode=0700\n")
         self.assertEqual(self.sh_in("ls /mnt/a | head -1", "--mount", "/usr/share/doc:/mnt/a")[0].count("\n"), 1)
+
+    def test_a_squashfs_file_is_a_directory(self):
+        tree = self.home / "dataset"
+        tree.mkdir()
+        (tree / "sample").write_text("42\n")
+        file = self.image_from(tree)
+        self.drop_in("mounts.d/a.fstab", f"{file} /one\n{file} /two squashfs ro\n{file} /file none x-create=file,bind\n{self.home}/none.sqsh /no squashfs nofail\n")
+        self.assertEqual(self.sh_in("cat /one/sample /two/sample; head -c 4 /file; ls -d /no || true")[0], "42\n42\nhsqs")
 
     def test_mounts_of_the_container_itself(self):
         self.drop_in("mounts.d/10.fstab", "${ENROOT_ROOTFS}/etc /again none x-create=dir,bind,ro\nnone /tmp none x-detach\n"
@@ -206,10 +223,23 @@ class Hooks(ConfigDirectories):
 
     def test_trust(self):
         self.hook("10.sh", "true", mode=0o757)
-        self.fails("run", self.image, "true", says=["10.sh: everyone may write to it", "chmod o-w"])
+        self.fails("run", self.image, "true", says=["10.sh: everyone may write to it", "chmod go-w"])
+        self.hook("10.sh", "true", mode=0o775)
+        self.fails("run", self.image, "true", says=["10.sh: its group may write to it", "chmod go-w"])
         self.hook("10.sh", "true")
         (self.home / CONFIG / "hooks.d").chmod(0o777)
         self.fails("run", self.image, "true", says=["hooks.d: everyone may write to it"])
+
+    def test_anothers(self):
+        file = self.hook("10.sh", "true")
+        as_root("chown", "daemon", file)
+        self.fails("run", self.image, "true", says=["10.sh: it belongs to user", "make it your own"])
+
+    def test_a_dangling_link_is_named(self):
+        file = self.hook("10.sh", "echo ran >&2")
+        (file.parent / "20.sh").symlink_to("/not/there")
+        errors = self.mlctr("run", self.image, "true")[1]
+        self.assertEqual(errors, f"mlctr: {file.parent}/20.sh is a link to no file: that hook is left out\nran\n")
 
     def test_interrupted(self):
         self.hook("10.sh", "touch $HOME/hooked; sleep 600")
@@ -218,6 +248,31 @@ class Hooks(ConfigDirectories):
         process.terminate()
         process.communicate(timeout=WAIT_SECONDS)
         self.assertEqual(process.returncode, -signal.SIGTERM)
+
+
+    def test_killed(self):
+        """A start that was killed leaves nothing of its hooks, and nothing to join."""
+        self.create()
+        for target in ("c", self.image):
+            with self.subTest(target=target):
+                self.hook("05.sh", "setsid sleep 600 2>/dev/null &")  # was there before
+                self.hook("10.sh", "(sleep 600 & setsid sleep 600 & echo here > $HOME/hooked) 2>/dev/null; sleep 600; true")
+                process = self.start("run", target, "true")
+                until(lambda: (self.home / "hooked").exists(), "the hook")
+                os.kill(process.pid, signal.SIGKILL)
+                for name in ("05.sh", "10.sh"):
+                    os.unlink(self.home / CONFIG / "hooks.d" / name)
+                as_root("rm", self.home / "hooked")
+                self.assertEqual(self.mlctr("run", target, "echo", "whole"), ("whole\n", ""))
+                process.communicate(timeout=WAIT_SECONDS)
+                self.assert_nothing_runs()
+
+    def test_what_a_failing_one_leaves(self):
+        self.create()
+        self.hook("10.sh", "setsid sleep 600 2>/dev/null & exit 1")
+        self.fails("run", "c", "true", says="exit code 1", hint=False)
+        os.unlink(self.home / CONFIG / "hooks.d/10.sh")
+        self.assertEqual(self.mlctr("run", "c", "echo", "whole"), ("whole\n", ""))
 
 
 class AdminDirectory(ConfigDirectories):
@@ -256,5 +311,12 @@ class AdminDirectory(ConfigDirectories):
         out, errors = self.sh_in("echo $WHO $ADMIN; ls -d /site")
         self.assertEqual((out, errors), ("user 1\n/site\n", "admin 50\nuser 10\nuser 50\n"))
         self.assertIn("WHO=user    # " + str(self.home), self.mlctr("run", "--explain-env", self.image)[0])
+        self.admins("hooks.d/50.sh", "#!/bin/sh\n", 0o755)
+        self.etc.chmod(0o775)
+        self.fails("run", self.image, "true", says=["/etc/mlctr: its group may write to it", "chmod go-w /etc/mlctr"])
+        self.etc.chmod(0o755)
+        as_root("chown", "daemon", self.etc / "hooks.d/50.sh")
+        self.fails("run", self.image, "true", says=["50.sh: it belongs to user", "chown root:"])
+        as_root("chown", "root", self.etc / "hooks.d/50.sh")
         self.admins("hooks.d/50.sh", "#!/bin/sh\n", 0o757)
         self.fails("run", self.image, "true", says=["/etc/mlctr/hooks.d/50.sh: everyone may write to it"])

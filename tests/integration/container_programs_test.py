@@ -307,9 +307,26 @@ class Programs(NamedContainerTestCase):
         os.write(master, b"exit 4\n")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
+    def test_the_prompt_says_which_container_it_is(self):
+        script = 'echo "[$debian_chroot $MLCTR_CONTAINER_NAME]"'
+        for arguments, shown in ((("run", "--name", "c", self.image), "[c c]"), (("run", self.image), "[busybox:1 ]")):
+            process, master = self.terminal(*arguments, "sh", "-c", script)
+            self.assertIn(shown, self.read_until(master, r"\]"))
+            self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+        self.assertEqual(self.sh("run", "c", "sh", "-c", script), "[ c]")
+        self.running("c")
+        self.assertEqual(self.sh("exec", "c", "sh", "-c", script), "[ c]")
+        process, master = self.terminal("exec", "c", "sh", "-c", script)
+        self.assertIn("[c c]", self.read_until(master, r"\]"))
+        self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+
     def test_lost_changes_are_told_on_a_terminal(self):
         process, master = self.terminal("run", self.image, "sh", "-c", "touch /one /two; rm /etc/motd")
-        self.assertIn("3 changed files went with this unnamed container; --name NAME keeps them", self.read_until(master, r"keeps them|\Z(?<=x)"))
+        self.assertIn("3 changed files went with this unnamed container (/one, /two, /etc/motd); --name NAME keeps them", self.read_until(master, r"keeps them|\Z(?<=x)"))
+        self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
+        script = "mkdir -p /root/.cache/pip /var/lib/apt /opt/x/y; touch /root/.cache/pip/a /var/lib/apt/b /opt/x/y/c /opt/x/d /e /f"
+        process, master = self.terminal("run", "-r", self.image, "sh", "-c", script)
+        self.assertIn("6 changed files went with this unnamed container (/e, /f, /opt/x/d, …);", self.read_until(master, "keeps them"))
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 0)
         for arguments in ((self.image, "echo", "all"), ("--name", "c", self.image, "sh", "-c", "touch /one; echo all")):
             process, master = self.terminal("run", *arguments)

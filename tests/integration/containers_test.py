@@ -60,6 +60,14 @@ class Lifecycle(NamedContainerTestCase):
         self.mlctr("rm", "c")
         self.assertEqual(os.listdir(self.store / "containers"), [])
 
+    def test_ps_shows_a_command_that_runs(self):
+        first = self.running("--name", "c", self.image, script="sleep 601 >/dev/null 2>&1 & wait")
+        self.assertEqual(self.json("ps")[0]["command"][:2], ["sh", "-c"])
+        first.kill()
+        first.wait()
+        until(lambda: self.json("ps")[0]["command"] == ["sleep", "601"], "the command that is left")
+        self.assertRegex(self.mlctr("ps")[0], r"c .* sleep 601\n")
+
     def test_rm_of_what_runs(self):
         self.create()
         process = self.running("c")
@@ -263,7 +271,7 @@ class StoreCommands(NamedContainerTestCase):
 
     def test_rmi_of_an_image_with_linked_containers(self):
         out = self.mlctr("rmi", self.image)[0]
-        self.assertRegex(out, r"removed .*kept by the containers c\)")
+        self.assertRegex(out, r"removed .*; the container c keeps its file: `mlctr rm c` removes it too\)")
         self.assertEqual(self.sh("run", "c", "echo", "well"), "well")
         usage = self.json("du")
         [container] = usage["named_containers"]
@@ -353,7 +361,7 @@ class Errors(NamedContainerTestCase):
         self.fails("run", self.image, "nosuchcommand", status=127, says=["command not found in the container: nosuchcommand", "PATH there is /bin"])
         self.fails("run", self.image, "/etc/motd", status=126, says=["cannot run /etc/motd", "chmod"])
         self.fails("run", self.image, "/etc", status=126, says="/etc", hint=False)
-        self.fails("run", "--workdir", "/nowhere", self.image, "true", says="cannot start in /nowhere", hint=False)
+        self.fails("run", "--workdir", "/nowhere", self.image, "true", says="cannot start in the container's /nowhere", hint=False)
         self.create()
         self.running("c")
         self.fails("exec", "c", "nosuchcommand", status=127, says="command not found")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -139,11 +140,33 @@ class Hostile(EnrootTestCase):
         self.fails("run", self.made(environment="".join(f"A{i}=${{BIG}}\n" for i in range(1000))), "true", says=["becomes too large"])
         self.host_variables = {}
         large = b"A=" + b"x" * (100 << 20)
-        self.fails("run", self.made(environment=large), "true", says=["/etc/environment in the image", "larger"], hint=False)
-        self.fails("run", self.made(rc=large), "true", says="/etc/rc in the image", hint=False)
+        out, errors = self.mlctr("run", self.made(environment=large, rc=RC, fstab=large), "true")
+        self.assertEqual(out, "entry true\n")
+        self.assertEqual(re.findall(r"mlctr: (\S+) of the image has 104857602 bytes, \d+ at most are read: left out", errors), ["/etc/environment", "/etc/fstab"])
+        self.assertEqual(self.sh("run", self.made(rc=RC + "\n#" + "x" * (2 << 20)), "long"), "entry long")
         many = "".join(f"tmpfs /t/{n} tmpfs x-create=dir,size=4k\n" for n in range(1000))
         _, errors = self.mlctr("run", self.made(rc='exec "$@"\n', fstab=many), "true")
         self.assertIn("744 mounts left out", errors)
+
+    def test_lines_that_no_file_has(self):
+        """They are left out, the image runs: so does enroot."""
+        image = self.made(rc='exec "$@"\n', environment=b"A=1\nB=x\0y\nC=3\nPATH=/bin\n", fstab=b"tmpfs /a tmpfs x-create=dir\nbad\0line /b none bind\n"
+                          b"too many fields for a line of it 0 0\ntmpfs /c tmpfs x-create=dir\n")  # fmt: skip
+        self.mlctr("create", "--quiet", "--name", "c", image)
+        for target in (image, "c"):
+            out, errors = self.mlctr("run", target, "sh", "-c", "echo $A$B$C; grep -o ' /[abc] tmpfs' /proc/self/mounts")
+            self.assertEqual(out, "13\n /a tmpfs\n /c tmpfs\n")
+            for says in ("/etc/environment:2 of the image has a NUL byte", "/etc/fstab:2 of the image has a NUL byte", "/etc/fstab of the image: 1 mount left out"):
+                self.assertIn(f"mlctr: {says}", errors)
+
+    def test_a_large_environment(self):
+        image = self.made(rc='exec "$@"\n', environment="PATH=/bin\n" + "".join(f"V{i}={'x' * 1000}\n" for i in range(400)))
+        self.assertEqual(self.mlctr("run", image, "sh", "-c", "echo ${#V399}"), ("1000\n", ""))
+
+    def test_an_empty_script(self):
+        image = self.made(rc="", environment="PATH=/bin\n")
+        self.assertEqual(self.mlctr("run", image, "echo", "ran"), ("", "mlctr: /etc/rc of the image is empty: nothing runs; --no-entrypoint does without it\n"))
+        self.assertEqual(self.mlctr("run", "--no-entrypoint", image, "echo", "ran"), ("ran\n", ""))
 
     def test_the_script_runs_in_the_container_only(self):
         marker = self.home / "ran"

@@ -5,19 +5,12 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 
 import containers
 from containers import layout
 from harness import as_root, small_filesystem
+from named_containers import until
 from obstructed import ObstructedTestCase
-
-
-def wait_for(condition, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 class FallbackTestCase(ObstructedTestCase):
@@ -33,13 +26,13 @@ class FallbackTestCase(ObstructedTestCase):
         return sorted(set(os.listdir(directory)) - {"locks"}) if directory.exists() else []
 
     def assert_only_shared_trees_left(self):
-        wait_for(lambda: all(name.startswith(("sha256-", "file-")) for name in self.unpacked()), self.unpacked())
+        until(lambda: all(name.startswith(("sha256-", "file-")) for name in self.unpacked()), self.unpacked())
 
     def assert_no_fuse_overlayfs(self):
         def running():
             return [p for p in pathlib.Path("/proc").glob("[0-9]*/environ") if self._is_fuse_overlayfs(p.parent)]
 
-        wait_for(lambda: not running(), "fuse-overlayfs outlived its container", 10)
+        until(lambda: not running(), "fuse-overlayfs outlived its container", 10)
 
     def _is_fuse_overlayfs(self, process):
         try:
@@ -63,7 +56,7 @@ class EveryWay:
         image = layout("busybox")
         self.run_in(image, "sh", "-c", "echo kept >/etc/kept; rm -r /bin/wget /usr; mkdir /usr; echo >/usr/own", options=["--name", "n"])
         for _ in range(2):
-            wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+            until(lambda: not containers.servers_below(self.home), "the server stays")
             out, _ = self.run_in("n", "sh", "-c", "cat /etc/kept; ls /bin/wget 2>&1; ls -A /usr")
             self.assertEqual(out.splitlines()[0], "kept")
             self.assertIn("No such file", out)
@@ -87,7 +80,7 @@ class EveryWay:
         """Whoever left the container's own namespaces still has its files."""
         script = "unshare -m sh -c 'touch /etc/before; sleep 1; ls /etc/before /bin/sh >/tmp/seen 2>&1' & sleep 0.3"
         self.run_in(layout("busybox"), "sh", "-c", script, options=["--remap-root", "--mount", f"{self.home}/tmp:/tmp"])
-        wait_for(lambda: (self.home / "tmp/seen").exists() and (self.home / "tmp/seen").read_text(), "the nested program died")
+        until(lambda: (self.home / "tmp/seen").exists() and (self.home / "tmp/seen").read_text(), "the nested program died")
         self.assertEqual((self.home / "tmp/seen").read_text(), "/bin/sh\n/etc/before\n")
         self.assert_only_shared_trees_left()
 
@@ -183,7 +176,7 @@ class UnpackTest(EveryWay, FallbackTestCase):
         image = layout("python")
         self.pull(image)
         run = self.start("run", image, "true")
-        wait_for(lambda: any(name.startswith("new-") for name in self.unpacked()) or run.poll() is not None, "nothing is unpacked")
+        until(lambda: any(name.startswith("new-") for name in self.unpacked()) or run.poll() is not None, "nothing is unpacked")
         self.assertIsNone(run.poll(), "it was unpacked before it could be stopped")
         return run
 
@@ -202,7 +195,7 @@ class UnpackTest(EveryWay, FallbackTestCase):
             run = self.start_unpacking()
             as_root("kill", f"-{stop.value}", self.mlctr_pid(run))
             run.communicate()
-            wait_for(lambda: not self.unpacked(), f"{stop.name} leaves {self.unpacked()}")
+            until(lambda: not self.unpacked(), f"{stop.name} leaves {self.unpacked()}")
 
     def test_what_a_dead_machine_leaves_stops_nobody(self):
         run = self.start_unpacking()
@@ -217,7 +210,7 @@ class UnpackTest(EveryWay, FallbackTestCase):
         with small_filesystem("3m") as directory:
             self.more["MLCTR_CONTAINERS"] = str(directory / "containers")
             self.fails("run", layout("python"), "true", says=["cannot unpack", "no space left"])
-            wait_for(lambda: set(os.listdir(directory / "containers/.unpacked")) <= {"locks"}, "something is left")
+            until(lambda: set(os.listdir(directory / "containers/.unpacked")) <= {"locks"}, "something is left")
 
     def test_gc_removes_what_has_no_image(self):
         image = layout("busybox")
@@ -230,7 +223,7 @@ class UnpackTest(EveryWay, FallbackTestCase):
             self.mlctr("gc")
             self.assertEqual(len(self.unpacked()), 1, "gc took a running container's files")
             as_root("kill", self.mlctr_pid(running))
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         out, _ = self.mlctr("gc")
         self.assertIn("unpacked image", out)
         self.assertEqual(self.unpacked(), [])
@@ -249,7 +242,7 @@ class FuseOverlayfsTest(EveryWay, FallbackTestCase):
         self.run_in(layout("busybox"), "sh", "-c", script, options=["--name", "n"])
         for way in ("overlay", "fuse-overlayfs", "unpack"):
             self.more["MLCTR_RUN_ROOTFS"] = way
-            wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+            until(lambda: not containers.servers_below(self.home), "the server stays")
             out, _ = self.run_in("n", "sh", "-c", "cd /etc; cat a; ls -A | grep -v -e host -e resolv -e passwd -e group -e localtime -e machine; ls /bin/wget 2>&1; true")
             self.assertEqual(out.splitlines()[:2], ["a", "a"], way)
             self.assertIn("No such file", out)
@@ -260,10 +253,10 @@ class CopyTest(EveryWay, FallbackTestCase):
 
     def test_changes_stay_in_the_copy_for_ever(self):
         self.run_in(layout("busybox"), "sh", "-c", "echo kept >/etc/kept", options=["--name", "n"])
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         self.more["MLCTR_RUN_ROOTFS"] = "auto"
         self.assertEqual(self.run_in("n", "cat", "/etc/kept"), ("kept\n", ""))
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         self.more["MLCTR_RUN_ROOTFS"] = "overlay"
         self.fails("run", "n", "true", says="unpacked copy")
         self.fails("save", "n", self.home / "saved.sqsh", says="unpacked copy")
@@ -271,7 +264,7 @@ class CopyTest(EveryWay, FallbackTestCase):
     def test_changes_of_an_overlay_are_not_lost(self):
         self.more["MLCTR_RUN_ROOTFS"] = "overlay"
         self.run_in(layout("busybox"), "touch", "/etc/kept", options=["--name", "n"])
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         self.more["MLCTR_RUN_ROOTFS"] = "copy"
         self.fails("run", "n", "true", says="changes that only an overlay can show")
 
@@ -325,7 +318,7 @@ class AutomaticTest(FallbackTestCase):
     def test_a_bad_upper_directory_is_no_reason(self):
         """The user's mistake is told, not worked around."""
         self.run_in(layout("busybox"), "true", options=["--name", "n"])
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         as_root("mount", "-t", "ramfs", "ramfs", self.store / "containers/n/work")
         try:
             self.fails("run", "n", "true", says="MLCTR_CONTAINERS")
@@ -364,7 +357,7 @@ class SifTest(FallbackTestCase):
 
     def test_a_container_of_one(self):
         self.run_in(self.sif, "touch", "/etc/kept", options=["--name", "n"])
-        wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+        until(lambda: not containers.servers_below(self.home), "the server stays")
         self.assertEqual(self.run_in("n", "ls", "/etc/kept")[0], "/etc/kept\n")
 
     def test_it_is_mounted_and_inspected(self):
@@ -390,4 +383,4 @@ class EnrootImageTest(FallbackTestCase):
         for target, options in ((image, ["--name", "n"]), ("n", [])):
             out, _ = self.run_in(target, "/bin/sh", "-c", 'echo "$PLAIN|$QUOTED|$EQUALS"', options=options)
             self.assertEqual(out, "a b|c d|x=y\n")
-            wait_for(lambda: not containers.servers_below(self.home), "the server stays")
+            until(lambda: not containers.servers_below(self.home), "the server stays")

@@ -156,6 +156,18 @@ class Faults(PullTestCase):
             self.assertRegex(errors, "sha256:[0-9a-f]{64} is corrupt: its content has the digest sha256:[0-9a-f]{64}")
             self.assertTrue([entry for entry in registry.log() if BLOBS in entry["path"]])
 
+    def test_a_mirror_whose_manifest_is_none(self):
+        """As a portal answers that wants a sign-in."""
+        for body in ("<html>sign in</html>", "{}", '{"schemaVersion": 2, "layers": [{"digest": "sha256:0"}]}'):
+            with self.subTest(body), FaultyRegistry() as mirror:
+                registry = self.registry()
+                self.configure(registry.host, mirrors=[f"http://{mirror.host}"])
+                mirror.fault("body", path="/manifests/", body=body, times=-1)
+                errors = self.assert_pulls()
+                self.assertEqual(errors.count(f"mirror {mirror.host} is not asked again"), 1, errors)
+                registry.fault("body", path="/manifests/", body=body, times=-1)
+                self.fails("pull", self.name, says=[f"GET http://{registry.host}/v2/\\S+: "], hint=False)
+
     def test_mirror_and_registry_both_wrong(self):
         with FaultyRegistry() as mirror:
             registry = self.registry()

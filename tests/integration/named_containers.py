@@ -8,14 +8,14 @@ import time
 from containers import ContainerTestCase, layout
 from harness import binary, root_command
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 30
 
 
-def until(condition, what):
-    deadline = time.monotonic() + WAIT_SECONDS
+def until(condition, what, seconds=WAIT_SECONDS):
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {WAIT_SECONDS} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
 
 

@@ -68,6 +68,35 @@ TEST_CASE("home and user depend on who the program is") {
   CHECK_FALSE(container_environment(no_home, none, host_with()).has("PYTHONNOUSERSITE"));
 }
 
+TEST_CASE("root finds the system's programs, but where the user says otherwise") {
+  const auto path = [](const char* of_image, RunRequest request) {
+    ImageConfig config;
+    config.environment = {std::string("PATH=") + of_image};
+    return std::string(container_environment(request, config, host_with()).value("PATH"));
+  };
+  const RunRequest root{.remap = runtime::Remap::root};
+  CHECK(path("/opt/bin:/usr/bin:/bin", root) == "/opt/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+  CHECK(path("/usr/sbin:/usr/bin", root) == "/usr/sbin:/usr/bin:/sbin");
+  CHECK(path("/sbin:/usr/sbin", root) == "/sbin:/usr/sbin");
+  CHECK(path("/my/sbin:/bin", root) == "/my/sbin:/bin:/usr/sbin:/sbin");
+  CHECK(path("/usr/bin", {}) == "/usr/bin");
+  CHECK(path("/usr/bin", {.remap = runtime::Remap::root, .environment = {"PATH=/mine"}}) == "/mine");
+  CHECK(path("", root).empty());
+}
+
+TEST_CASE("programs can tell which container they are in") {
+  const ImageConfig none;
+  const RunRequest named{.container_name = "py", .prompt_name = "py"};
+  CHECK(container_environment(named, none, host_with()).value("MLCTR_CONTAINER_NAME") == "py");
+  CHECK(container_environment(named, none, host_with()).value("debian_chroot") == "py");
+  CHECK(container_environment(named, none, host_with({"debian_chroot=mine"})).value("debian_chroot") == "mine");
+  CHECK_FALSE(container_environment({}, none, host_with()).has("MLCTR_CONTAINER_NAME"));
+  CHECK_FALSE(container_environment({}, none, host_with()).has("debian_chroot"));
+  CHECK(prompt_name_of("py", "python:3.8") == "py");
+  CHECK(prompt_name_of("", "nvcr.io/nvidia/pytorch:24.01-py3") == "pytorch:24.01-py3");
+  CHECK(prompt_name_of("", "python:3.8") == "python:3.8");
+}
+
 TEST_CASE("where programs start") {
   ImageConfig config;
   config.working_directory = "/work";

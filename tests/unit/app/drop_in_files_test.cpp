@@ -81,6 +81,27 @@ TEST_CASE("a mount remembers its line") {
   CHECK(test::contains(directories.refused(), "etc/mounts.d/bad.fstab:2: no such mount option: nonsense"));
 }
 
+TEST_CASE("a squashfs file is a directory where its line leaves that open") {
+  Directories directories;
+  directories.write("data.sqsh", "hsqs and more");
+  directories.write("other", "not one");
+  const std::string there = directories.root.path().string();
+  const auto source = [&](const std::string& line) {
+    directories.write("home/mounts.d/x.fstab", there + "/" + line + "\n");
+    return directories.read().mounts.after_hooks.at(0).source;
+  };
+  for (const char* line : {"data.sqsh /d", "data.sqsh /d squashfs", "data.sqsh /d squashfs ro,nofail",
+                           "data.sqsh /d none bind,x-create=dir"}) {
+    CHECK_MESSAGE(std::holds_alternative<runtime::SquashfsMount>(source(line)), line);
+  }
+  for (const char* line :
+       {"data.sqsh /d bind", "data.sqsh /d none bind,x-create=file", "other /d", "missing /d squashfs nofail"}) {
+    CHECK_MESSAGE(std::holds_alternative<runtime::BindMount>(source(line)), line);
+  }
+  directories.write("home/mounts.d/x.fstab", there + "/other /d squashfs\n");
+  CHECK(test::contains(directories.refused(), "x.fstab:1: " + there + "/other is no squashfs file"));
+}
+
 TEST_CASE("only what can be executed is a hook") {
   Directories directories;
   const auto hook = directories.write("etc/hooks.d/10.sh", "#!/bin/sh\n", 0755);
@@ -100,6 +121,36 @@ TEST_CASE("files that everyone may write to are not trusted") {
   directories.write("etc/hooks.d/10.sh", "", 0755);
   ::chmod((directories.root.path() / "etc/hooks.d").c_str(), 0777);
   CHECK(test::contains(directories.refused(), "everyone may write to it"));
+}
+
+TEST_CASE("hooks that a group may write to are not trusted, nor where they are") {
+  for (const char* path : {"etc", "etc/hooks.d", "etc/hooks.d/10.sh", "home", "home/hooks.d", "home/hooks.d/10.sh"}) {
+    Directories directories;
+    for (const char* hook : {"etc/hooks.d/10.sh", "home/hooks.d/10.sh"}) directories.write(hook, "", 0755);
+    CHECK(directories.read().hooks.size() == 2);
+    ::chmod((directories.root.path() / path).c_str(), 0775);
+    const auto refused = test::thrown_by([&] { directories.read(); });
+    CHECK_MESSAGE(test::contains(refused.message, std::string(path) + ": its group may write to it"), path);
+    CHECK(test::contains(refused.hint, "chmod go-w "));
+  }
+}
+
+TEST_CASE("a group may write to the user's own environment files, as umask 002 has it") {
+  Directories directories;
+  directories.write("home/environ.d/a.env", "A=1\n", 0664);
+  ::chmod((directories.root.path() / "home/environ.d").c_str(), 0775);
+  CHECK(directories.read().environment.size() == 1);
+}
+
+TEST_CASE("a link to no hook is left out and named") {
+  Directories directories;
+  const auto hook = directories.write("etc/hooks.d/10.sh", "#!/bin/sh\n", 0755);
+  std::filesystem::create_symlink("/not/there", hook.parent_path() / "20.sh");
+  std::filesystem::create_symlink("30.sh", hook.parent_path() / "30.sh");
+  const ContainerDropIns found = directories.read();
+  CHECK(found.hooks == std::vector{hook});
+  REQUIRE(found.warnings.size() == 2);
+  CHECK(test::contains(found.warnings[0], "hooks.d/20.sh is a link to no file"));
 }
 
 TEST_CASE("a FIFO in the place of a file is refused, and does not hang") {

@@ -65,15 +65,20 @@ TEST_CASE("a squashfs file is a directory unless it is to be the file") {
   CHECK_THROWS_AS(is_image("other.sqsh:/data"), mlctr::UsageError);
   CHECK_FALSE(is_image("other.sqsh:/data:file"));
   CHECK_FALSE(is_image("missing.sqsh:/data"));
+  CHECK_FALSE(is_image("data.sqsh::file"));
+  const auto asked = test::thrown_by<UsageError>([&] { is_image("data.sqsh"); });
+  CHECK(asked.message == "--mount data.sqsh: where in the container?");
+  CHECK(asked.hint == "--mount data.sqsh:/data shows what is in it there");
 }
 
 TEST_CASE("mistakes are told with the whole mount") {
-  for (const std::string_view text :
-       {"", ":/mnt", "/a:/b:ro:x", "/a:relative", "/a:/", "/a:/..", "/a:/x/../../y", "/a:/b:rx", "tmpfs", "umount",
-        "tmpfs:/x:size=many", "/a:/b:size=1M"}) {
+  for (const std::string_view text : {"", ":/mnt", "/a:/b:ro:x", "/a:relative", "/a:/", "/a:/..", "/a:/x/../../y",
+                                      "/a:/b:rx", "tmpfs", "umount", "tmpfs:/x:size=many", "/a:/b:size=1M",
+                                      "/a:/b:suid", "/a:/b:dev", "/a:/b:exec", "type=bind,source=/a,target=/b"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_mount(text, "/"), UsageError);
   }
-  CHECK(test::contains(test::thrown_by<UsageError>([] { parse_mount("/a:/b:rx", "/"); }).message, "--mount /a:/b:rx: no such mount option: rx"));
+  CHECK(test::contains(test::thrown_by<UsageError>([] { parse_mount("/a:/b:rx", "/"); }).message,
+                       "--mount /a:/b:rx: no such mount option: rx"));
   CHECK(test::contains(test::thrown_by<UsageError>([] { parse_mount("/a:/../b", "/"); }).message, "cross-device link"));
 }

@@ -37,7 +37,10 @@ TEST_CASE("what the server adds is read") {
   auto json = nlohmann::json::parse(to_description({.name = "c"}));
   json["pids"] = {4, 5};
   json["mount_namespace"] = "mnt:[4026532758]";
+  CHECK(parse_description(json.dump()).first_program == RunningContainer::FirstProgram::runs);
+  json["first_has_ended"] = true;
   const RunningContainer found = parse_description(json.dump());
+  CHECK(found.first_program == RunningContainer::FirstProgram::ended);
   CHECK(found.pids == std::vector<pid_t>{4, 5});
   CHECK(found.mount_namespace == "mnt:[4026532758]");
 }
@@ -45,7 +48,8 @@ TEST_CASE("what the server adds is read") {
 TEST_CASE("what is no description is refused") {
   auto wide = nlohmann::json::parse(to_description({.name = "c"}));
   wide["image"] = "\xe2\x82\xac";  // no byte has this code point
-  for (const std::string& text : {std::string(""), std::string("{}"), std::string("[1]"), std::string("{\"name\":3}"), wide.dump()}) {
+  for (const std::string& text :
+       {std::string(""), std::string("{}"), std::string("[1]"), std::string("{\"name\":3}"), wide.dump()}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_description(text), Error);
   }

@@ -20,6 +20,11 @@ TEST_CASE("a hint is taken where there is none yet") {
   CHECK(error.hint() == "try this");
 }
 
+TEST_CASE("one line holds message and hint, where there is one") {
+  CHECK(Error("it failed", "try this").in_one_line() == "it failed; try this");
+  CHECK(Error("it failed").in_one_line() == "it failed");
+}
+
 TEST_CASE("a failed system call says which and why") {
   errno = ENOENT;
   const SysError error("cannot open /x");

@@ -132,6 +132,13 @@ TEST_CASE("a full disk is said to be full, with what can be done") {
   }
 }
 
+TEST_CASE("what is not there yet would be made in the nearest directory that is") {
+  const TemporaryDirectory directory;
+  CHECK(nearest_existing(directory.path()) == directory.path());
+  CHECK(nearest_existing(directory / "a/b/c") == directory.path());
+  CHECK(nearest_existing("/no-such-directory/a") == "/");
+}
+
 TEST_CASE("random suffixes are file names and never the same") {
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {

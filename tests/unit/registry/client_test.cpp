@@ -31,6 +31,11 @@ RegistrySettings mirrored_by(const FaultyRegistry& mirror) {
   return settings;
 }
 
+// The smallest that is one.
+const std::string k_manifest =
+    R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:)" +
+    std::string(64, '0') + R"(","size":2},"layers":[]})";
+
 HttpResponse not_found(const HttpRequest&) {
   return {404, {}, "", ""};
 }
@@ -40,12 +45,12 @@ HttpResponse not_found(const HttpRequest&) {
 TEST_CASE("a manifest by tag and by digest, over plain HTTP and TLS on loopback without a setting") {
   for (const Channel channel : {Channel::plain, Channel::tls}) {
     FaultyRegistry registry({}, channel);
-    const Digest digest = registry.add_manifest("repo", "one", R"({"schemaVersion":2})");
+    const Digest digest = registry.add_manifest("repo", "one", k_manifest);
     const auto transport = registry.make_transport();
     RegistryClient client = client_of(*transport, registry);
     for (const std::string& selector : {std::string("one"), digest.to_string()}) {
       const FetchedManifest manifest = client.manifest(selector, {});
-      CHECK(manifest.body == R"({"schemaVersion":2})");
+      CHECK(manifest.body == k_manifest);
       CHECK(manifest.content_type == "application/vnd.oci.image.manifest.v1+json");
       CHECK(manifest.digest == digest);
     }
@@ -83,7 +88,7 @@ TEST_CASE("Docker Hub answers under another name; plain HTTP is spoken only wher
 
 TEST_CASE("a manifest that is not what its digest says is refused, and so is one of 100 MB") {
   FaultyRegistry registry;
-  const Digest digest = registry.add_manifest("repo", "one", R"({"schemaVersion":2})");
+  const Digest digest = registry.add_manifest("repo", "one", k_manifest);
   const auto transport = registry.make_transport();
   RegistryClient client = client_of(*transport, registry);
   registry.add_fault({{"fault", "wrong"}, {"at", 3}, {"times", 2}, {"path", "manifests"}});
@@ -179,7 +184,7 @@ TEST_CASE("Docker Hub's limit for anonymous pulls has its hint") {
 TEST_CASE("mirrors are asked first, anonymously; what they lack comes from the registry") {
   FaultyRegistry registry(k_basic);
   FaultyRegistry mirror;
-  registry.add_manifest("repo", "one", "{}");
+  registry.add_manifest("repo", "one", k_manifest);
   const Descriptor mirrored = mirror.add_blob("from the mirror");
   const Descriptor missing = registry.add_blob("from the registry");
   ProgressBoard board;
@@ -188,11 +193,23 @@ TEST_CASE("mirrors are asked first, anonymously; what they lack comes from the r
   CHECK(client.blob(mirrored, 100, {}) == "from the mirror");
   CHECK(registry.log().empty());
   CHECK(client.blob(missing, 100, {}) == "from the registry");
-  CHECK(client.manifest("one", {}).body == "{}");
+  CHECK(client.manifest("one", {}).body == k_manifest);
   CHECK(mirror.count("authorization", "none") == mirror.log().size());
   bool noted = false;
   for (const std::string& note : board.take_notes()) noted = noted || contains(note, "mirror " + mirror.host());
   CHECK(noted);
+}
+
+TEST_CASE("a mirror whose manifest is none does not stop a pull") {
+  FaultyRegistry registry;
+  FaultyRegistry mirror;
+  registry.add_manifest("repo", "one", k_manifest);
+  mirror.add_manifest("repo", "one", "<html>sign in</html>");
+  const auto transport = registry.make_transport();
+  CHECK(client_of(*transport, registry, mirrored_by(mirror)).manifest("one", {}).body == k_manifest);
+  registry.add_manifest("repo", "one", "{}");
+  const Thrown both = thrown_by<RemoteError>([&] { client_of(*transport, registry).manifest("one", {}); });
+  CHECK(contains(both.message, "/v2/repo/manifests/one: $."));
 }
 
 TEST_CASE("a mirror that wants a password gets none") {

@@ -15,6 +15,12 @@ TEST_CASE("lines that set a variable are taken, all others left") {
   CHECK(parse_environment_file("\n\n").empty());
 }
 
+TEST_CASE("the lines that nobody will miss are told from those that someone meant") {
+  CHECK(ignored_lines("A=1\n \t\n # C=3\n\nexport B=2\n=4\nMLCTR_STORE=/x\nA=7") == std::vector<std::size_t>{5, 6, 7});
+  CHECK(ignored_lines("export PATH") == std::vector<std::size_t>{1});
+  CHECK(ignored_lines("").empty());
+}
+
 TEST_CASE("the runtime's own variables can't be set") {
   CHECK(parse_environment_file("ENROOT_ROOTFS=/\nMLCTR_STORE=/x\nENROOTS=1\nMLCTR=2\n") ==
         Entries{"ENROOTS=1", "MLCTR=2"});

@@ -32,6 +32,8 @@ TEST_CASE_FIXTURE(Fixture, "A tree is made once") {
   CHECK(store.find_or_make("key", refuse, k_nobody_waits).tree == first.tree);
   REQUIRE(store.find("key"));
   CHECK_FALSE(store.find("other"));
+  CHECK(store.has("key"));
+  CHECK_FALSE(store.has("other"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "Nothing is left of a tree that failed, and the next try works") {

@@ -1,0 +1,82 @@
+#include "squashfs/image_path.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+namespace mlctr::squashfs {
+namespace {
+
+constexpr unsigned k_max_symlinks = 40;  // as Linux has it (path_resolution(7))
+
+// The directories from the root to where the walk is.
+class Walk {
+ public:
+  explicit Walk(const Reader& image) : image_(image) { restart(); }
+
+  void restart() { steps_ = {{"", MetadataPosition::of(image_.superblock().root_inode)}}; }
+
+  void up() {
+    if (steps_.size() > 1) steps_.pop_back();
+  }
+
+  // False where the walk stands in no directory, or one without that name.
+  [[nodiscard]] bool enter(std::string_view name) {
+    const StoredInode here = image_.inode(steps_.back().second);
+    const auto* directory = std::get_if<StoredDirectory>(&here.kind);
+    const auto entry = directory != nullptr ? image_.find(*directory, name) : std::nullopt;
+    if (entry) steps_.emplace_back(std::string(name), entry->inode);
+    return entry.has_value();
+  }
+
+  StoredInode inode() const { return image_.inode(steps_.back().second); }
+  MetadataPosition position() const { return steps_.back().second; }
+
+  std::string path() const {
+    std::string path;
+    for (std::size_t step = 1; step < steps_.size(); ++step) path += "/" + steps_[step].first;
+    return path;
+  }
+
+ private:
+  const Reader& image_;
+  std::vector<std::pair<std::string, MetadataPosition>> steps_;
+};
+
+std::string_view take_name(std::string_view& path) {
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+  const std::string_view name = path.substr(0, path.find('/'));
+  path.remove_prefix(name.size());
+  return name;
+}
+
+}  // namespace
+
+std::optional<FoundFile> find_file(const Reader& image, std::string_view path) {
+  Walk walk(image);
+  std::string rest(path);
+  unsigned symlinks = 0;
+  for (std::string_view left = rest;;) {
+    const std::string_view name = take_name(left);
+    if (name.empty()) break;
+    if (name == ".") continue;
+    if (name == "..") {
+      walk.up();
+      continue;
+    }
+    if (!walk.enter(name)) return std::nullopt;
+    const StoredInode inode = walk.inode();
+    if (const auto* link = std::get_if<Symlink>(&inode.kind)) {
+      if (++symlinks > k_max_symlinks) return std::nullopt;
+      walk.up();
+      if (link->target.starts_with('/')) walk.restart();
+      rest = fmt::format("{}/{}", link->target, left);
+      left = rest;
+    }
+  }
+  if (!std::holds_alternative<StoredFile>(walk.inode().kind)) return std::nullopt;
+  return FoundFile{walk.position(), walk.path()};
+}
+
+}  // namespace mlctr::squashfs
