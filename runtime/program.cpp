@@ -75,7 +75,7 @@ void enter_directory(const Program& program) {
   }
   if (!program.directories.empty()) {
     const std::string directory = printable(program.directories.back(), 4096);
-    SysError error(fmt::format("cannot start in {} of the container", directory));
+    SysError error(fmt::format("cannot start in the container's {}", directory));
     error.add_hint(fmt::format("where it is the host's, --mount {} brings it along", directory));
     throw error;
   }

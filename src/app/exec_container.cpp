@@ -12,6 +12,7 @@
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/step_holder.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/container_socket.hpp"
@@ -39,6 +40,17 @@ std::optional<runtime::Message> join_container_of(const RuntimeDirectory& direct
   return std::nullopt;
 }
 
+// "1234.0", or "1234" for one of the job's.
+std::optional<runtime::Message> join_step_of(const RuntimeDirectory& directory, std::string_view text) {
+  for (const std::string& key : list_step_keys()) {
+    if (!key.starts_with(fmt::format("{}.", text))) continue;
+    const auto step = ask_step(key, runtime::k_join);
+    if (!step || step->container_socket.empty()) continue;
+    if (auto found = join(directory, step->container_socket)) return found;
+  }
+  return std::nullopt;
+}
+
 // A name goes first: a container may be called 4711.
 runtime::Message find_running(const Configuration& configuration, std::string_view text) {
   const RuntimeDirectory directory = open_runtime_directory();
@@ -51,6 +63,7 @@ runtime::Message find_running(const Configuration& configuration, std::string_vi
   if (is_container_name(text)) {
     if (auto found = join(directory, unnamed_socket_name(text))) return std::move(*found);
   }
+  if (auto found = join_step_of(directory, text)) return std::move(*found);
   const auto pid = parse_pid(text);
   if (!pid) require_container(configuration, text);  // throws, with the nearest name
   if (auto found = join_container_of(directory, *pid)) return std::move(*found);

@@ -32,7 +32,7 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
 std::string find_container_socket(const Configuration& configuration, const StepRequest& request,
                                   const runtime::Host& host) {
   for (;;) {
-    if (const auto answer = ask_step(request.step, runtime::k_join)) {
+    if (const auto answer = ask_step(key_of(request.step), runtime::k_join)) {
       if (answer->container_socket.empty()) throw StepFailed{};
       return answer->container_socket;
     }

@@ -30,6 +30,9 @@ ImageConfig config_of(const BaseImage& image, const runtime::Host& host);
 /// What the request runs, but for its environment.
 runtime::Program make_program(const RunRequest& request, const ImageConfig& config, const runtime::Host& host);
 
+/// To the request's user, where it has one who listens.
+void tell_all(const std::vector<std::string>& lines, const RunRequest& request);
+
 class PlannedContainer {
  public:
   /// Looks at all that can be looked at before anything is started. Throws Error: a mount's source is not there, an

@@ -47,13 +47,13 @@ std::optional<pid_t> keeper_of_stored(std::string_view name) {
 }
 
 bool is_last_of_step(const StepRequest& request) {
-  const auto answer = ask_step(request.step, k_ended);
+  const auto answer = ask_step(key_of(request.step), k_ended);
   return answer && answer->is_last;
 }
 
 std::uint64_t save_step(const Configuration& configuration, const StepRequest& request, ProgressBoard& board,
                         std::stop_token stop) {
-  ask_step(request.step, k_leave);  // where the plugin asks, its holder is still there
+  ask_step(key_of(request.step), k_leave);  // where the plugin asks, its holder is still there
   try {
     const std::uint64_t bytes = save(configuration, request, board, std::move(stop));
     remove_unnamed(configuration, request);

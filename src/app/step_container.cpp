@@ -44,6 +44,11 @@ RunSubject of_container(const Configuration& configuration, StoredContainer cont
                           name));
 }
 
+[[noreturn]] void refuse_not_running(const std::string& name) {
+  throw Error(fmt::format("--container-name={0}:exec: the container {0} is not running", name),
+              fmt::format("--container-name={} starts it", name));
+}
+
 // What a task has of its own must not reach what the container has for all (enroot's and pyxis's list).
 runtime::Host without_task(const runtime::Host& host) {
   constexpr std::array<std::string_view, 6> k_of_task{
@@ -120,10 +125,7 @@ void make(const Configuration& configuration, const RunSubject& subject, const S
   ImageConfig config;
   std::optional<PlannedContainer> plan;
   try {
-    if (request.name_use == NameUse::exec) {
-      throw Error(fmt::format("--container-name={0}:exec: the container {0} is not running", request.name),
-                  fmt::format("--container-name={} starts it", request.name));
-    }
+    if (request.name_use == NameUse::exec) refuse_not_running(request.name);
     config = config_of(subject.image, shared);
     plan.emplace(configuration, subject, run, config, shared, open_runtime_directory());
   } catch (...) {
@@ -177,6 +179,7 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
     throw Error(fmt::format("--container-name={0}:create: the container {0} exists already", request.name),
                 fmt::format("`mlctr rm {}` on the node removes it", request.name));
   }
+  if (request.name_use == NameUse::exec) refuse_not_running(request.name);  // what is not there is not to be made
   if (request.image.empty()) refuse_nothing_there(name);
   const BaseImage image = request.find_image(request.image);
   return of_container(configuration, find_or_create_container(configuration, image, name));

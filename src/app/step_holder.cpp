@@ -141,8 +141,12 @@ void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd&
 
 }  // namespace
 
-std::optional<StepAnswer> ask_step(const SlurmStep& step, std::string_view request) {
-  const auto answer = runtime::ask_container(open_step_directory().sockets, key_of(step), request);
+std::vector<std::string> list_step_keys() {
+  return runtime::list_container_sockets(open_step_directory().sockets);
+}
+
+std::optional<StepAnswer> ask_step(const std::string& key, std::string_view request) {
+  const auto answer = runtime::ask_container(open_step_directory().sockets, key, request);
   if (!answer) return std::nullopt;
   const auto json = nlohmann::json::parse(answer->text);
   return StepAnswer{.container_socket = json.at("container"), .is_last = json.at("last")};

@@ -24,8 +24,12 @@ struct StepAnswer {
   bool is_last = false;          ///< to "ended"
 };
 
-/// Absent where nobody holds the step's container (any more). A task that asks to join waits until it is there.
-std::optional<StepAnswer> ask_step(const SlurmStep& step, std::string_view request);
+/// Absent where nobody holds the container of the step with this key (any more). Who asks to join waits until it is
+/// there.
+std::optional<StepAnswer> ask_step(const std::string& key, std::string_view request);
+
+/// Those of the steps held on this node.
+std::vector<std::string> list_step_keys();
 
 /// Forks the holder: call it in a single-threaded process. `make` is called in it, makes the container or joins it,
 /// and returns its socket's name, inside; it is given the descriptors that what it starts must not keep open. Returns

@@ -37,7 +37,7 @@ void add_exec(CLI::App& program, Action& chosen) {
   command->prefix_command();  // what follows the container is the program's
   add_program_options(*command, options->run);
   command->footer(
-      "PID: of any process in it. Without a COMMAND: a shell.\n"
+      "PID: of any process in it; or a Slurm job's or step's id: 1234.0. Without a COMMAND: a shell.\n"
       "It sees the container's files, mounts and processes; environment, directory and user are those of the\n"
       "program that started the container, but for what the options say.\n");
   command->final_callback([options, command, &chosen] {

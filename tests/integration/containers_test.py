@@ -361,7 +361,7 @@ class Errors(NamedContainerTestCase):
         self.fails("run", self.image, "nosuchcommand", status=127, says=["command not found in the container: nosuchcommand", "PATH there is /bin"])
         self.fails("run", self.image, "/etc/motd", status=126, says=["cannot run /etc/motd", "chmod"])
         self.fails("run", self.image, "/etc", status=126, says="/etc", hint=False)
-        self.fails("run", "--workdir", "/nowhere", self.image, "true", says="cannot start in /nowhere", hint=False)
+        self.fails("run", "--workdir", "/nowhere", self.image, "true", says="cannot start in the container's /nowhere", hint=False)
         self.create()
         self.running("c")
         self.fails("exec", "c", "nosuchcommand", status=127, says="command not found")

@@ -63,6 +63,12 @@ class Sharing(StepTestCase):
     def test_ps_and_exec_know_an_unnamed_one(self):
         with self.held_step("touch", "/seen", options=[self.wanted]):
             self.assertEqual([c["id"] for c in self.json("ps")], ["77.0"])
+            for name in ("77.0", "77"):
+                self.assertEqual(self.sh("exec", name, "ls", "/seen"), "/seen")
+
+    def test_exec_knows_the_steps_of_a_named_one(self):
+        self.create("c")
+        with self.held_step("touch", "/seen", options=["--container-name=c"]):
             self.assertEqual(self.sh("exec", "77.0", "ls", "/seen"), "/seen")
 
 
