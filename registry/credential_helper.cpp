@@ -61,7 +61,7 @@ void CredentialHelper::fail(const std::string& action, const Answer& answer) con
   // By the protocol it is on stdout; scripts of users and crashes put it on stderr.
   const std::string& why = answer.output.empty() ? answer.complaint : answer.output;
   throw Error(fmt::format("{} {} failed: {}", program_, action,
-                          why.empty() ? fmt::format("exit code {}", answer.exit_code) : printable(why)));
+                          why.empty() ? fmt::format("exit code {}", answer.exit_code) : printable_lines(why)));
 }
 
 std::optional<Credential> CredentialHelper::get(const std::string& server_url) const {

@@ -48,7 +48,7 @@ std::string text_of(CURL* easy, CURLcode code, std::string_view detail) {
   if (code == CURLE_COULDNT_CONNECT && os_error != 0) {
     return std::generic_category().message(static_cast<int>(os_error));
   }
-  return printable(detail.empty() ? libcurl().easy_strerror(code) : detail);
+  return printable_lines(detail.empty() ? libcurl().easy_strerror(code) : detail);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ std::string server_message(std::string_view body) {
   for (const char* key : {"error_description", "details", "message", "error"}) {
     if (message.empty()) message = string_at(parsed, key);
   }
-  return printable(without_long_words(message), k_max_message_bytes);
+  return printable_lines(without_long_words(message), k_max_message_bytes);
 }
 
 }  // namespace mlctr

@@ -48,7 +48,8 @@ void ContainerMembers::kill_all_but(pid_t spared) const {
       const Fd process = open_process(pid);
       if (!process || !is_inside(pid)) continue;  // its number is another's by now
       send_signal(process, SIGKILL);
-      wait_for_end(process, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()));
+      const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+      wait_for_end(process, std::max(rest, std::chrono::milliseconds(0)));  // less would be for ever
     }
   }
 }

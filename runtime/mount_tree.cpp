@@ -19,7 +19,7 @@ std::string kernel_message(const Fd& context) {
   std::string message;
   std::array<char, 512> line;
   for (ssize_t size; (size = ::read(context.get(), line.data(), line.size())) > 0;) {
-    message = printable(std::string_view(line.data(), static_cast<std::size_t>(size)));
+    message = printable_lines(std::string_view(line.data(), static_cast<std::size_t>(size)));
   }
   return message.size() > 2 ? " (" + message.substr(2) + ")" : "";
 }

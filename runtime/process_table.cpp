@@ -53,6 +53,16 @@ std::string namespace_id(pid_t pid, std::string_view kind) {
   return size < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
 }
 
+std::vector<std::string> command_of(pid_t pid) {
+  std::vector<std::string> words;
+  std::string text = read_file_if_any(fmt::format("/proc/{}/cmdline", pid));
+  if (!text.empty() && text.back() != '\0') text += '\0';  // a program may write over its words
+  for (std::size_t begin = 0; begin < text.size(); begin += words.back().size() + 1) {
+    words.emplace_back(text.c_str() + begin);
+  }
+  return words;
+}
+
 std::string name_of(pid_t pid) {
   std::string name = read_file_if_any(fmt::format("/proc/{}/comm", pid), k_max_line_bytes);
   if (name.ends_with('\n')) name.pop_back();
@@ -64,16 +74,6 @@ pid_t parent_of(pid_t pid) {
   pid_t parent = 0;
   if (rest.size() > 2) std::from_chars(rest.data() + 2, rest.data() + rest.size(), parent);
   return parent;
-}
-
-std::vector<std::string> command_of(pid_t pid) {
-  std::vector<std::string> words;
-  std::string text = read_file_if_any(fmt::format("/proc/{}/cmdline", pid));
-  if (!text.empty() && text.back() != '\0') text += '\0';  // a program may write over its words
-  for (std::size_t begin = 0; begin < text.size(); begin += words.back().size() + 1) {
-    words.emplace_back(text.c_str() + begin);
-  }
-  return words;
 }
 
 bool is_stopped(pid_t pid) {

@@ -22,14 +22,14 @@ std::string namespace_path(pid_t pid, std::string_view kind);
 /// "mnt:[4026532758]"; empty where there is no such process, or it is not ours to look at.
 std::string namespace_id(pid_t pid, std::string_view kind);
 
+/// The words it was started with, as it shows them; empty where it has ended, reaped or not.
+std::vector<std::string> command_of(pid_t pid);
+
 /// /proc/PID/comm: at most 15 bytes; empty where there is no such process.
 std::string name_of(pid_t pid);
 
 /// 0 where there is no such process.
 pid_t parent_of(pid_t pid);
-
-/// The words it was started with, as it shows them; empty where it has ended, reaped or not.
-std::vector<std::string> command_of(pid_t pid);
 
 /// Whether the process is stopped, as by SIGSTOP.
 bool is_stopped(pid_t pid);

@@ -13,7 +13,7 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "installing: ${missing[*]}"
-# nginx and docker-registry would start as services of this machine; the tests start their own.
+# nginx, docker-registry and Slurm would start as services of this machine; the tests start their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
   trap 'as_root rm -f $policy' EXIT

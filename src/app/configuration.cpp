@@ -63,6 +63,13 @@ SettingInput to_input(const toml::node& node) {
   return texts;
 }
 
+// "expected value, saw '\\n'" is C, not TOML.
+std::string readable(std::string_view problem) {
+  constexpr std::string_view k_line_end = "saw '\\n'";
+  if (!problem.ends_with(k_line_end)) return std::string(problem);
+  return std::string(problem.substr(0, problem.size() - k_line_end.size())) + "and the line ends";
+}
+
 // Collects settings over each other: the later source wins, and says so in origins.
 class Loader {
  public:
@@ -80,7 +87,7 @@ class Loader {
     try {
       read_section(toml::parse(*text, file.string()), "");
     } catch (const toml::parse_error& error) {
-      throw UsageError(fmt::format("{}: {}", place(file, error.source()), error.description()));
+      throw UsageError(fmt::format("{}: {}", place(file, error.source()), readable(error.description())));
     }
   }
 

@@ -26,14 +26,13 @@ struct ExecRequest {
   std::optional<runtime::Remap> remap{};   ///< absent: as the container's first program
   std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
   std::string working_directory{};         ///< empty: as the container's first program
-  std::vector<runtime::Mount> mounts{};    ///< those the caller knows the container has: one may show its directory
   Prompt prompt = Prompt::plain;
+  std::vector<runtime::Mount> mounts{};    ///< those the caller knows the container has: one may show its directory
 };
 
 /// `text` is a container's name, the number `mlctr ps` shows, a Slurm step's id or its job's, or the pid of any process
-/// in one. Becomes the program; in
-/// a container with its own pid namespace waits for it instead. Throws Error where nothing of that name runs,
-/// CommandError.
+/// in one. Becomes the program; in a container with its own pid namespace waits for it instead. Throws Error where
+/// nothing of that name runs, CommandError.
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
                                    const ExecRequest& request, const runtime::Host& host);
 

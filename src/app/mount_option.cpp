@@ -27,10 +27,10 @@ constexpr std::array<std::string_view, 6> k_ignored{"rw", "noatime", "relatime",
 }
 
 // The file's own path would be that of a directory then.
-[[noreturn]] void ask_for_target(std::string_view option, std::string_view text, const std::filesystem::path& image) {
-  throw UsageError(fmt::format("{} {}: where in the container?", option, printable(text, 4096)),
-                   fmt::format("{} {}:/{} shows what is in it there", option, printable(text, 4096),
-                               printable(image.stem().string())));
+[[noreturn]] void ask_for_target(std::string_view whole, const std::filesystem::path& image) {
+  throw UsageError(
+      fmt::format("{}: where in the container?", printable(whole, 4096)),
+      fmt::format("{}:/{} shows what is in it there", printable(whole, 4096), printable(image.stem().string())));
 }
 
 // At ':' but for "\:".
@@ -122,8 +122,7 @@ runtime::Mount parse_mount(std::string_view text, const std::filesystem::path& d
       mount.source = runtime::BindMount{source};
     }
     const bool has_target = fields.size() > 1 && !fields[1].empty();
-    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source))
-      ask_for_target(option, text, source);
+    if (!has_target && std::holds_alternative<runtime::SquashfsMount>(mount.source)) ask_for_target(whole, source);
     mount.target = parse_target(whole, has_target ? fields[1] : source.string());
   }
   for (const std::string& word : options) apply_option(mount, whole, word);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace mlctr {
@@ -71,6 +72,19 @@ std::string printable(std::string_view text, std::size_t max_bytes) {
     at += length;
   }
   return shown;
+}
+
+std::string printable_lines(std::string_view text, std::size_t max_bytes) {
+  constexpr std::string_view k_blanks = " \t\r";
+  std::string joined;
+  while (!text.empty() && joined.size() <= max_bytes) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    line = line.substr(0, line.find_last_not_of(k_blanks) + 1);
+    line.remove_prefix(std::min(line.find_first_not_of(k_blanks), line.size()));
+    if (!line.empty()) joined.append(joined.empty() ? "" : "; ").append(line);
+  }
+  return printable(joined, max_bytes);
 }
 
 }  // namespace mlctr

@@ -11,4 +11,7 @@ namespace mlctr {
 /// \u{202e}. At most `max_bytes` of `text` are shown, then "…". For people: what it returns can't be turned back.
 std::string printable(std::string_view text, std::size_t max_bytes = 256);
 
+/// The same of what another program or the kernel has to say: its lines become one, "first; second".
+std::string printable_lines(std::string_view text, std::size_t max_bytes = 256);
+
 }  // namespace mlctr

@@ -1,6 +1,6 @@
 // A file being written that has no name yet (open(2), O_TMPFILE): whatever ends the process, SIGKILL included, leaves
-// nothing behind. Filesystems without such files (NFS, many FUSE ones) get a hidden name, removed by the destructor, or by
-// the next who writes there.
+// nothing behind. Filesystems without such files (NFS, many FUSE ones) get a hidden name, removed by the destructor, or
+// by the next who writes there.
 #pragma once
 
 #include <filesystem>

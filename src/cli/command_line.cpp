@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
+#include <optional>
 
 #include "app/version.hpp"
 #include "base/error.hpp"
@@ -80,13 +82,20 @@ const CLI::App& reached_command(const CLI::App& program) {
   return parsed.empty() ? program : *parsed.front();
 }
 
+// What follows is Slurm's to parse. A link named srun stands for `mlctr srun`.
+std::optional<Action> find_srun_action(const std::vector<std::string>& words) {
+  const bool is_link = !words.empty() && std::filesystem::path(words[0]).filename() == "srun";
+  if (!is_link && (words.size() < 2 || words[1] != "srun")) return std::nullopt;
+  return make_srun_action({words.begin() + (is_link ? 1 : 2), words.end()});
+}
+
 [[noreturn]] void throw_usage_error(const CLI::ParseError& mistake, const CLI::App& program) {
   const CLI::App& command = reached_command(program);
   const std::string full_name = &command == &program ? "mlctr" : "mlctr " + command.get_name();
   const std::string help = fmt::format("{} --help", full_name);
   const std::vector<std::string> extras = command.remaining();
   if (dynamic_cast<const CLI::ExtrasError*>(&mistake) == nullptr || extras.empty()) {
-    throw UsageError(fmt::format("{}: {}", full_name, printable(mistake.what())), help);
+    throw UsageError(fmt::format("{}: {}", full_name, printable_lines(mistake.what())), help);
   }
   const std::string& extra = extras.front();
   const std::string meant = extra.starts_with("-") ? nearest(extra, option_names(command)) : "";
@@ -121,9 +130,9 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
   program->get_formatter()->column_width(k_description_column);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add : {add_pull,   add_run,    add_exec,    add_ps,     add_create,     add_rm,   add_save,
-                         add_commit, add_images, add_inspect, add_export, add_rmi,        add_du,   add_gc,
-                         add_login,  add_logout, add_doctor,  add_config, add_completion, add_help, add_step, add_version}) {
+  for (const auto add : {add_pull,  add_run,    add_exec,   add_ps,      add_create,     add_rm,   add_save,   add_srun,
+                         add_step,  add_commit, add_images, add_inspect, add_export,     add_rmi,  add_du,     add_gc,
+                         add_login, add_logout, add_doctor, add_config,  add_completion, add_help, add_version}) {
     add(*program, chosen);
   }
   return program;
@@ -160,6 +169,7 @@ std::string command_help(const CLI::App& command) {
 }
 
 Action parse_command_line(int argc, const char* const* argv) {
+  if (std::optional<Action> srun = find_srun_action({argv, argv + argc})) return *srun;
   Action chosen;
   const std::unique_ptr<CLI::App> program = make_program(chosen);
   if (argc > 1 && argv[1][0] != '-' && find_command(*program, argv[1]) == nullptr) {

@@ -18,6 +18,7 @@ void add_exec(CLI::App& program, Action& chosen);
 void add_ps(CLI::App& program, Action& chosen);
 void add_create(CLI::App& program, Action& chosen);
 void add_rm(CLI::App& program, Action& chosen);
+void add_srun(CLI::App& program, Action& chosen);
 void add_save(CLI::App& program, Action& chosen);
 void add_commit(CLI::App& program, Action& chosen);
 void add_images(CLI::App& program, Action& chosen);
@@ -34,6 +35,9 @@ void add_completion(CLI::App& program, Action& chosen);
 void add_help(CLI::App& program, Action& chosen);
 void add_step(CLI::App& program, Action& chosen);
 void add_version(CLI::App& program, Action& chosen);
+
+/// `mlctr srun WORDS...`, which are Slurm's to parse.
+Action make_srun_action(std::vector<std::string> words);
 
 /// Groups of the command list, in its order.
 inline constexpr const char* k_images_group = "Images";

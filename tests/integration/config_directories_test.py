@@ -126,7 +126,8 @@ class MountFiles(ConfigDirectories):
         ):
             with self.subTest(line=line):
                 file = self.drop_in("mounts.d/bad.fstab", f"# first\n{line}\n")
-                self.fails("run", self.image, "true", says=[f"{file}:2: .*{says}"], hint=False)
+                errors = self.fails("run", self.image, "true", says=[f"{file}:2: .*{says}"], hint=False)
+                self.assertNotIn("\\n", errors)
                 until(lambda: self.runtime_sockets() == [], "the end of the server")
 
 

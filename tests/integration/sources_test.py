@@ -1,5 +1,6 @@
 """Images that come from files: OCI layouts and archives, docker archives, squashfs files."""
 import hashlib
+import json
 import pathlib
 import random
 import shutil
@@ -24,6 +25,15 @@ class Sources(PullTestCase):
     def test_docker_archive(self):
         self.assert_busybox(f"docker-archive:{fixtures()}/busybox.docker.tar:library/busybox:1")
         self.assert_busybox(f"docker-archive:{fixtures()}/busybox.docker.tar")
+
+    def test_json_drives_no_terminal(self):
+        """C0 and C1 controls, and what reorders text, in a name that anybody may choose."""
+        file = self.home / "a\x1b[31m\x9b31m\x85\x7f\u202e.sqsh"
+        self.pull(source := f"oci:{fixtures()}/layouts/busybox:1")
+        for arguments in (("export", source, file), ("inspect", file)):
+            out = self.mlctr(*arguments, "--json")[0]
+            self.assertTrue(all(c == "\n" or " " <= c <= "~" for c in out), ascii(out))
+            self.assertIn(str(file), json.loads(out).values())
 
     def test_relative_layout(self):
         shutil.copytree(fixtures() / "layouts/busybox", self.home / "here")

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 using mlctr::printable;
+using mlctr::printable_lines;
 
 TEST_CASE("readable text in any script stays as it is") {
   CHECK(printable("") == "");
@@ -38,4 +39,11 @@ TEST_CASE("long text is cut between characters") {
   CHECK(printable("abcdef", 3) == "abc…");
   CHECK(printable("abc", 3) == "abc");
   CHECK(printable("aü", 2) == "a…");
+}
+
+TEST_CASE("what has lines becomes one line") {
+  CHECK(printable_lines("e tmpfs: Bad value for 'size'\n") == "e tmpfs: Bad value for 'size'");
+  CHECK(printable_lines("\n first \r\n\n second\x1b\n\n") == "first; second\\x1b");
+  CHECK(printable_lines("") == "");
+  CHECK(printable_lines("abc\ndef", 4) == "abc;…");
 }

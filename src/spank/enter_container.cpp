@@ -1,0 +1,88 @@
+#include "spank/enter_container.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "spank/batch_script.hpp"
+#include "spank/hand_off.hpp"
+#include "spank/helper_process.hpp"
+#include "spank/job_environment.hpp"
+#include "spank/join.hpp"
+#include "spank/mlctr_command.hpp"
+
+namespace mlctr::spank {
+namespace {
+
+using Outcome = Entered::Outcome;
+
+struct Preparation {
+  Outcome outcome = Outcome::failed;
+  Failure failure;
+  Descriptor socket;  ///< the message waits in it
+};
+
+/// Sent to the whole step, mlctr among it, by scancel or ^C: Slurm has told of that.
+bool is_cancelling(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
+Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
+  Preparation preparation;
+  char* const* const environment = job_environment(spank);
+  int ends[2];
+  if (environment == nullptr || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    preparation.failure = failed_by_errno("cannot prepare the container");
+    return preparation;
+  }
+  preparation.socket.reset(ends[0]);
+  const Descriptor theirs(ends[1]);
+  MlctrCommand command("enter", settings, given, environment);
+  command.add("--socket");
+  command.add("3");
+  static_assert(k_helper_socket == 3);
+  const HelperEnd end = run_helper(
+      {.path = settings.mlctr, .words = command.words(), .environment = environment, .socket = theirs.get()});
+  preparation.failure = end.not_started;
+  if (end.not_started.happened()) {
+    preparation.outcome = Outcome::wrongly_installed;
+    return preparation;
+  }
+  if (WIFSIGNALED(end.status) && !is_cancelling(WTERMSIG(end.status))) {
+    preparation.failure = failed("%s was ended by signal %d (%s) while it prepared the container", settings.mlctr,
+                                 WTERMSIG(end.status), ::strsignal(WTERMSIG(end.status)));
+    return preparation;
+  }
+  preparation.outcome = end.status == 0 ? Outcome::inside : Outcome::failed_and_told;
+  return preparation;
+}
+
+void print_warnings(const MappedRecords& records) {
+  for (std::size_t offset = 0; offset < records.size_bytes();) {
+    const MappedRecords::Record record = records.take(offset);
+    if (record.kind != MLCTR_HAND_OFF_WARNING) continue;
+    const Failure line = failed("%.*s", static_cast<int>(record.bytes.size()), record.bytes.data());
+    ::slurm_spank_log("mlctr: %s", line.text.data());
+  }
+}
+
+}  // namespace
+
+Entered enter_container(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
+  Preparation preparation = prepare(spank, settings, given);
+  if (preparation.outcome != Outcome::inside) return {.outcome = preparation.outcome, .failure = preparation.failure};
+  const HandOff hand_off = take_hand_off(preparation.socket.get());
+  if (hand_off.failure.happened()) return {.outcome = Outcome::wrongly_installed, .failure = hand_off.failure};
+  print_warnings(hand_off.records);
+  for (const Failure& failure : {replace_environment(spank, hand_off.records), keep_batch_script(spank)}) {
+    if (failure.happened()) return {.outcome = Outcome::failed, .failure = failure};
+  }
+  const Failure failure = join_container(hand_off);
+  return {.outcome = failure.happened() ? Outcome::failed : Outcome::inside, .failure = failure};
+}
+
+}  // namespace mlctr::spank
