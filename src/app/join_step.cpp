@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "app/exec_container.hpp"
+#include "app/launch_variables.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/step_container.hpp"
@@ -17,7 +18,7 @@ namespace {
 void make_step_container(const Configuration& configuration, const StepRequest& request, const runtime::Host& host,
                          runtime::ContainerSocket place) {
   try {
-    remove_dead_step_sockets(open_step_directory());
+    remove_dead_step_sockets();
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
       return enter_step_container(configuration, subject, request, host, not_inherited);
@@ -62,10 +63,12 @@ runtime::Host without_locale(const runtime::Host& host) {
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
   runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
+  std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
+  environment.insert(environment.end(), request.environment.begin(), request.environment.end());
   runtime::Program program = program_in(container,
                                         {.command = request.command,
                                          .remap = request.remap,
-                                         .environment = request.environment,
+                                         .environment = std::move(environment),
                                          .working_directory = request.working_directory,
                                          .mounts = request.mounts},
                                         without_locale(host));

@@ -9,6 +9,7 @@
 
 #include "app/container_place.hpp"
 #include "app/create_container.hpp"
+#include "app/launch_variables.hpp"
 #include "app/planned_container.hpp"
 #include "app/remove_container.hpp"
 #include "app/running_container.hpp"
@@ -17,20 +18,9 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/join.hpp"
-#include "runtime/process_table.hpp"
 
 namespace mlctr {
 namespace {
-
-// Containers that were to be saved, of steps that were cancelled: they have a name, but nobody gave them one.
-void remove_dead_steps(const ContainerStore& containers) {
-  for (const StoredContainer& container : containers.list().containers) {
-    const auto keeper = keeper_of_stored(container.record.name);
-    if (keeper && !runtime::open_process(*keeper)) {
-      remove_idle_container(containers, open_runtime_directory(), container.record.name);
-    }
-  }
-}
 
 RunSubject of_container(const Configuration& configuration, StoredContainer container) {
   BaseImage image = base_image_of(configuration, container);
@@ -60,15 +50,16 @@ runtime::Host without_task(const runtime::Host& host) {
   return shared;
 }
 
-RunRequest run_request(const StepRequest& request) {
+RunRequest run_request(const StepRequest& request, const runtime::Host& host) {
   RunRequest run{.command = request.command,
                  .remap = request.remap.value_or(runtime::Remap::none),
                  .access = request.access.value_or(runtime::RootfsAccess::read_write),
-                 .mounts = request.mounts,
+                 .mounts = pmix_mounts(host.environment),
                  .environment = request.environment,
                  .working_directory = request.working_directory,
                  .entrypoint = Entrypoint::none,
                  .tell = request.tell};
+  run.mounts.insert(run.mounts.end(), request.mounts.begin(), request.mounts.end());
   run.base.home = request.home.value_or(runtime::HomeMount::yes);
   run.base.own_namespaces = request.own_namespaces;
   return run;
@@ -121,7 +112,7 @@ void describe_step(RunningContainer& description, const StepRequest& request) {
 void make(const Configuration& configuration, const RunSubject& subject, const StepRequest& request,
           const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
   const runtime::Host shared = without_task(host);
-  const RunRequest run = run_request(request);
+  const RunRequest run = run_request(request, shared);
   ImageConfig config;
   std::optional<PlannedContainer> plan;
   try {
@@ -173,7 +164,11 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
   if (name.empty()) return {.image = request.find_image(request.image)};
   check_container_name(name);
   const ContainerStore containers = open_containers(configuration);
-  if (request.name.empty()) remove_dead_steps(containers);
+  if (request.name.empty()) {
+    for (const std::string& dead : dead_step_containers(containers)) {
+      remove_idle_container(containers, open_runtime_directory(), dead);
+    }
+  }
   if (auto container = containers.find(name)) {
     if (request.name_use != NameUse::create) return of_container(configuration, std::move(*container));
     throw Error(fmt::format("--container-name={0}:create: the container {0} exists already", request.name),
