@@ -5,8 +5,10 @@
 #include <set>
 
 #include "app/open_stores.hpp"
+#include "app/remove_container.hpp"
 #include "app/run_target.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/save_step.hpp"
 #include "base/error.hpp"
 #include "store/allocation.hpp"
 #include "store/store_names.hpp"
@@ -17,8 +19,8 @@ namespace {
 
 constexpr std::chrono::hours k_partial_age{7 * 24};  // a cut download is worth going on with for a week
 constexpr std::chrono::hours k_unpacked_age{7 * 24};
-constexpr std::chrono::hours k_unknown_age{24};      // what has no lock to tell whether it is in use
-constexpr std::chrono::hours k_pull_age{24};         // no pull takes longer between finding a layer and merging it
+constexpr std::chrono::hours k_unknown_age{24};  // what has no lock to tell whether it is in use
+constexpr std::chrono::hours k_pull_age{24};     // no pull takes longer between finding a layer and merging it
 
 class Collector {
  public:
@@ -101,7 +103,19 @@ class Collector {
       if (is_removing()) containers_.remove_aside(leftover);
       add(RemovedEntry::Kind::container_leftover, leftover.filename().string(), bytes);
     }
-    if (is_removing()) remove_dead_sockets(open_runtime_directory());
+    collect_dead_steps();
+    if (!is_removing()) return;
+    remove_dead_sockets(open_runtime_directory());
+    remove_dead_step_sockets();
+  }
+
+  void collect_dead_steps() {
+    for (const std::string& name : dead_step_containers(containers_)) {
+      heed_stop();
+      const std::uint64_t bytes = allocated_bytes_below(containers_.root() / name);
+      if (is_removing() && !remove_idle_container(containers_, open_runtime_directory(), name)) continue;
+      add(RemovedEntry::Kind::container_leftover, name, bytes);
+    }
   }
 
   // Names whose image is gone. A recorded file's stays: its filesystem may only be away.
@@ -166,9 +180,9 @@ class Collector {
 
   bool has_container_of(const std::string& manifest_digest) const {
     const ContainerListing listing = containers_.list();
-    return std::any_of(
-        listing.containers.begin(), listing.containers.end(),
-        [&](const StoredContainer& container) { return container.record.manifest_digest == manifest_digest; });
+    return std::any_of(listing.containers.begin(), listing.containers.end(), [&](const StoredContainer& container) {
+      return container.record.manifest_digest == manifest_digest;
+    });
   }
 
   // The order matters. A pull holds its image's lock before it marks layers as used: if it marked them before our

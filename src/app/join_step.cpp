@@ -17,7 +17,7 @@ namespace {
 void make_step_container(const Configuration& configuration, const StepRequest& request, const runtime::Host& host,
                          runtime::ContainerSocket place) {
   try {
-    remove_dead_step_sockets(open_step_directory());
+    remove_dead_step_sockets();
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
       return enter_step_container(configuration, subject, request, host, not_inherited);

@@ -72,6 +72,7 @@ void add_stored(const ContainerStore& store, const std::vector<Answered>& runnin
 ContainerOverview list_containers(const Configuration& configuration, ListedContainers which) {
   const RuntimeDirectory directory = open_runtime_directory();
   remove_dead_sockets(directory);
+  remove_dead_step_sockets();
   ContainerOverview overview;
   const std::vector<Answered> running = ask_all(directory, overview.broken);
   for (const Answered& answered : running) overview.containers.push_back(listed(answered));

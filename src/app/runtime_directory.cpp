@@ -102,7 +102,9 @@ void remove_dead_sockets(const RuntimeDirectory& directory) {
   }
 }
 
-void remove_dead_step_sockets(const RuntimeDirectory& steps) {
+void remove_dead_step_sockets() {
+  if (std::error_code error; !std::filesystem::exists(find_root() / "steps", error)) return;
+  const RuntimeDirectory steps = open_step_directory();
   const Fd lock = lock_sockets(steps);
   for (const std::string& name : runtime::list_container_sockets(steps.sockets)) {
     runtime::remove_dead_socket(steps.sockets, name);

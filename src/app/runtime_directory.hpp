@@ -46,6 +46,6 @@ std::optional<runtime::ContainerSocket> try_take_socket(const RuntimeDirectory& 
 void remove_dead_sockets(const RuntimeDirectory& directory);
 
 /// The same of steps whose holders were killed.
-void remove_dead_step_sockets(const RuntimeDirectory& steps);
+void remove_dead_step_sockets();
 
 }  // namespace mlctr

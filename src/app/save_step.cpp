@@ -1,19 +1,52 @@
 #include "app/save_step.hpp"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
+#include <string_view>
 
 #include "app/open_stores.hpp"
 #include "app/remove_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/save_container.hpp"
 #include "app/step_holder.hpp"
+#include "base/ascii.hpp"
+#include "runtime/process_table.hpp"
 
 namespace mlctr {
 namespace {
 
 constexpr std::string_view k_stored_prefix = "step-";
+constexpr std::size_t k_max_node_bytes = 24;  // a container's name has 64
+
+// Containers may lie where other nodes see them, too.
+std::string this_node() {
+  utsname names{};
+  ::uname(&names);
+  std::string node = std::string(names.nodename).substr(0, k_max_node_bytes);
+  std::ranges::replace_if(
+      node, [](char c) { return !is_alphanumeric(c); }, '_');
+  return node;
+}
+
+// "step-JOB.STEP.RESTART-NODE-KEEPER"
+std::string own_name(const SlurmStep& step) {
+  return fmt::format("{}{}.{}.{}-{}-{}", k_stored_prefix, step.job, step.step, step.restart, this_node(), step.keeper);
+}
+
+// The process that such a container ends with; absent where it is not one of this node.
+std::optional<pid_t> keeper_of(std::string_view name) {
+  if (!name.starts_with(k_stored_prefix)) return std::nullopt;
+  const std::size_t dash = name.rfind('-');
+  if (!name.substr(0, dash).ends_with("-" + this_node())) return std::nullopt;
+  const std::string_view digits = name.substr(dash + 1);
+  pid_t pid = 0;
+  const auto [end, mistake] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+  return mistake == std::errc{} && end == digits.data() + digits.size() && pid > 0 ? std::optional(pid) : std::nullopt;
+}
 
 std::uint64_t save(const Configuration& configuration, const StepRequest& request, ProgressBoard& board,
                    std::stop_token stop) {
@@ -34,16 +67,16 @@ void remove_unnamed(const Configuration& configuration, const StepRequest& reque
 }  // namespace
 
 std::string stored_name(const StepRequest& request) {
-  return !request.name.empty() || request.save_as.empty() ? request.name
-                                                          : fmt::format("{}{}", k_stored_prefix, key_of(request.step));
+  return !request.name.empty() || request.save_as.empty() ? request.name : own_name(request.step);
 }
 
-std::optional<pid_t> keeper_of_stored(std::string_view name) {
-  if (!name.starts_with(k_stored_prefix)) return std::nullopt;
-  const std::string_view digits = name.substr(name.rfind('-') + 1);
-  pid_t pid = 0;
-  const auto [end, mistake] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
-  return mistake == std::errc{} && end == digits.data() + digits.size() && pid > 0 ? std::optional(pid) : std::nullopt;
+std::vector<std::string> dead_step_containers(const ContainerStore& containers) {
+  std::vector<std::string> dead;
+  for (const StoredContainer& container : containers.list().containers) {
+    const auto keeper = keeper_of(container.record.name);
+    if (keeper && !runtime::open_process(*keeper)) dead.push_back(container.record.name);
+  }
+  return dead;
 }
 
 bool is_last_of_step(const StepRequest& request) {

@@ -2,16 +2,14 @@
 // node has ended.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "app/join_step.hpp"
 #include "base/progress.hpp"
+#include "store/container_store.hpp"
 
 namespace mlctr {
 
@@ -19,8 +17,8 @@ namespace mlctr {
 /// Empty where it has none.
 std::string stored_name(const StepRequest& request);
 
-/// The process that such a container ends with, where `name` is of the step's making.
-std::optional<pid_t> keeper_of_stored(std::string_view name);
+/// Containers that were to be saved, of steps that were cancelled: they have a name, but nobody gave them one.
+std::vector<std::string> dead_step_containers(const ContainerStore& containers);
 
 /// For a task that has ended: whether it was the last. The step's container may end then.
 bool is_last_of_step(const StepRequest& request);

@@ -17,20 +17,9 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/join.hpp"
-#include "runtime/process_table.hpp"
 
 namespace mlctr {
 namespace {
-
-// Containers that were to be saved, of steps that were cancelled: they have a name, but nobody gave them one.
-void remove_dead_steps(const ContainerStore& containers) {
-  for (const StoredContainer& container : containers.list().containers) {
-    const auto keeper = keeper_of_stored(container.record.name);
-    if (keeper && !runtime::open_process(*keeper)) {
-      remove_idle_container(containers, open_runtime_directory(), container.record.name);
-    }
-  }
-}
 
 RunSubject of_container(const Configuration& configuration, StoredContainer container) {
   BaseImage image = base_image_of(configuration, container);
@@ -173,7 +162,11 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
   if (name.empty()) return {.image = request.find_image(request.image)};
   check_container_name(name);
   const ContainerStore containers = open_containers(configuration);
-  if (request.name.empty()) remove_dead_steps(containers);
+  if (request.name.empty()) {
+    for (const std::string& dead : dead_step_containers(containers)) {
+      remove_idle_container(containers, open_runtime_directory(), dead);
+    }
+  }
   if (auto container = containers.find(name)) {
     if (request.name_use != NameUse::create) return of_container(configuration, std::move(*container));
     throw Error(fmt::format("--container-name={0}:create: the container {0} exists already", request.name),

@@ -191,6 +191,7 @@ class Failures(StepTestCase):
             # Other tasks hold the container, too: the step's next ones find it.
             self.assertEqual(self.sh("exec", "77.0", "touch", "/go"), "")
             self.assertEqual(step.result()[0]["code"], 0)
+        self.mlctr("ps")  # looks at all there is, and so finds what is dead
 
     def test_a_task_after_a_killed_holder(self):
         with self.held_step("true", options=[self.wanted]) as step:
