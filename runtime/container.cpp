@@ -82,8 +82,9 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
   apply_mounts(mounts, rootfs, files.get());
   HookResults hooked = run_hooks(spec.hooks, spec.scratch);
   apply_mounts(open_mounts(std::move(hooked.mounts), {}), rootfs, files.get());
-  apply_mounts(later_mounts, rootfs, files.get());
+  // Before the user's own mounts: one on /etc may be a directory of the host's, where nothing is to be made.
   apply_mounts(open_mounts(user_entries(rootfs, spec.host, spec.identity), {}), rootfs, files.get());
+  apply_mounts(later_mounts, rootfs, files.get());
   if (spec.access == RootfsAccess::read_only) add_attributes(rootfs.fd(), MOUNT_ATTR_RDONLY);
   change_root(scratch, rootfs);
   return {std::move(built.upper), std::move(hooked.environment)};

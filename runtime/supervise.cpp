@@ -49,6 +49,13 @@ std::optional<ProgramEnd> reap(pid_t program) {
   return std::nullopt;
 }
 
+// Keys go to every process of the terminal's foreground. That the terminal is gone is told to its session's leader
+// alone, which mlctr is where no shell is around it (tmux new-session 'mlctr run …', ssh -t).
+bool came_to_program_too(const siginfo_t& signal) {
+  if (signal.si_code != SI_KERNEL || signal.si_signo == SIGCONT) return false;
+  return signal.si_signo != SIGHUP || ::getsid(0) != ::getpid();
+}
+
 }  // namespace
 
 int shell_exit_code(const ProgramEnd& end) {
@@ -69,7 +76,7 @@ ProgramEnd supervise(const std::function<void()>& child) {
     const siginfo_t signal = blocked.next();
     if (signal.si_signo == SIGCHLD) {
       if (const auto end = reap(program)) return *end;
-    } else if (signal.si_code != SI_KERNEL || signal.si_signo == SIGCONT) {
+    } else if (!came_to_program_too(signal)) {
       ::kill(program, signal.si_signo);
     }
   }

@@ -15,7 +15,8 @@ std::optional<StoredContainer> try_create(const Configuration& configuration, co
   const ContainerRecord record{.name = name,
                                .image = image.reference,
                                .manifest_digest = image.manifest_digest,
-                               .created_at = std::time(nullptr)};
+                               .created_at = std::time(nullptr),
+                               .file_changed_at = image.manifest_digest.empty() ? file_changed_at(image.squashfs) : 0};
   return open_containers(configuration).create(record, image.squashfs, image.config_body);
 }
 

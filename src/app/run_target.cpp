@@ -45,6 +45,18 @@ std::string config_of(const StoredContainer& container) {
   }
 }
 
+// The store's images never change, other files can: the container has a link to one, not a copy.
+void check_unchanged(const StoredContainer& container) {
+  const std::int64_t known = container.record.file_changed_at;
+  if (known == 0 || file_changed_at(container.squashfs) == known) return;
+  throw Error(
+      fmt::format("{} has changed since the container {} was made from it", printable(container.record.image, 4096),
+                  container.record.name),
+      fmt::format("`mlctr rm {}` removes the container and all that it has changed; the file as it was, with its "
+                  "time, would make it run again",
+                  container.record.name));
+}
+
 }  // namespace
 
 std::optional<BaseImage> find_base_image(const Configuration& configuration, std::string_view text) {
@@ -73,7 +85,10 @@ BaseImage base_image_of(const Configuration& configuration, const StoredContaine
                   .manifest_digest = record.manifest_digest,
                   .squashfs = container.squashfs,
                   .config_body = config_of(container)};
-  if (std::filesystem::exists(image.squashfs)) return image;
+  if (std::filesystem::exists(image.squashfs)) {
+    check_unchanged(container);
+    return image;
+  }
   const auto found = record.manifest_digest.empty() ? std::nullopt : find_image(configuration, record.manifest_digest);
   if (!found) {
     throw Error(

@@ -56,7 +56,7 @@ std::size_t indent_of(std::string_view line) {
 std::vector<std::string> command_names(const CLI::App& program) {
   std::vector<std::string> names;
   for (const CLI::App* command : commands_of(program)) {
-    names.push_back(command->get_name());
+    if (!command->get_group().empty()) names.push_back(command->get_name());  // else it is hidden
   }
   return names;
 }

@@ -5,6 +5,7 @@
 
 #include <clocale>
 #include <csignal>
+#include <filesystem>
 #include <new>
 
 #include "base/error.hpp"
@@ -56,6 +57,8 @@ int run(int argc, char** argv) {
     return report(error);
   } catch (const std::bad_alloc&) {
     return report(Error("out of memory", "fewer pull.threads and pull.parallel_downloads need less"));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(SysError(fmt::format("cannot look at {}", error.path1().string()), error.code().value()));
   } catch (const std::exception& error) {
     return report(Error(error.what()));
   }

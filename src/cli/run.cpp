@@ -12,6 +12,7 @@
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/terminal.hpp"
+#include "image/reference.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -21,7 +22,7 @@ enum class Explain { nothing, environment };
 struct Options {
   std::shared_ptr<RunOptions> run = std::make_shared<RunOptions>();
   std::vector<std::string> words;  // what to run, then the command
-  std::string name;
+  std::optional<std::string> name;
   std::string pull_policy = "missing";
   std::vector<std::string> only_when_made;  // options given that a container which runs can't heed
   Verbosity verbosity = Verbosity::normal;
@@ -37,20 +38,30 @@ void check_may_remove(const Options& options, const std::string& name) {
 
 RunSubject make_subject(const Configuration& configuration, const RunTarget& target, const Options& options) {
   if (const auto* container = std::get_if<StoredContainer>(&target)) {
-    if (!options.name.empty() && options.name != container->record.name) {
-      throw UsageError(
-          fmt::format("--name {}: {} is a container and has its name", printable(options.name), container->record.name),
-          fmt::format("`mlctr run --name {} {}` makes another of its image", printable(options.name),
-                      printable(container->record.image)));
+    if (options.name && *options.name != container->record.name) {
+      throw UsageError(fmt::format("--name {}: {} is a container and has its name", printable(*options.name),
+                                   container->record.name),
+                       fmt::format("`mlctr run --name {} {}` makes another of its image", printable(*options.name),
+                                   printable(container->record.image)));
     }
     check_may_remove(options, container->record.name);
     return {.image = base_image_of(configuration, *container), .container = *container};
   }
   const auto& image = std::get<BaseImage>(target);
-  if (options.name.empty()) return {.image = image, .container = std::nullopt};
-  if (open_containers(configuration).find(options.name)) check_may_remove(options, options.name);
-  const StoredContainer container = find_or_create_container(configuration, image, options.name);
+  if (!options.name) return {.image = image, .container = std::nullopt};
+  if (open_containers(configuration).find(*options.name)) check_may_remove(options, *options.name);
+  const StoredContainer container = find_or_create_container(configuration, image, *options.name);
   return {.image = base_image_of(configuration, container), .container = container};
+}
+
+// `run --name NAME WORD…` where NAME is there: the image may have been left out, and WORD be the command.
+void check_image_is_named(const Configuration& configuration, const std::string& name, const RunWords& words) {
+  const auto container = open_containers(configuration).find(name);
+  if (!container || container->record.image == words.target || find_run_target(configuration, words.target)) return;
+  if (to_string(parse_image_source(words.target)) == container->record.image) return;
+  throw UsageError(fmt::format("--name {}: {} is no image here, and the container {} was made from {}", name,
+                               printable(words.target), name, printable(container->record.image)),
+                   fmt::format("mlctr run {} {} … runs that in it", name, printable(words.target)));
 }
 
 void print_environment(const runtime::Environment& environment) {
@@ -96,7 +107,10 @@ int run(const Options& options) {
   if (has_terminal()) request.lost_changes = LostChanges::tell;
 
   warn_of_hidden_directory(request, host);
-  if (!options.name.empty()) check_container_name(options.name);  // before a long pull
+  if (options.name) {  // before a long pull
+    check_container_name(*options.name);
+    check_image_is_named(configuration, *options.name, words);
+  }
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   const RunSubject subject =
       make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);

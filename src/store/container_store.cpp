@@ -34,7 +34,8 @@ std::string to_json(const ContainerRecord& record) {
   return nlohmann::ordered_json{{"name", record.name},
                                 {"image", record.image},
                                 {"manifest_digest", record.manifest_digest},
-                                {"created_at", record.created_at}}
+                                {"created_at", record.created_at},
+                                {"file_changed_at", record.file_changed_at}}
       .dump(2);
 }
 
@@ -44,7 +45,8 @@ ContainerRecord parse_record(const std::filesystem::path& file) {
     return {.name = json.at("name"),
             .image = json.at("image"),
             .manifest_digest = json.at("manifest_digest"),
-            .created_at = json.at("created_at")};
+            .created_at = json.at("created_at"),
+            .file_changed_at = json.value("file_changed_at", std::int64_t{0})};
   } catch (const nlohmann::json::exception&) {
     throw Error(fmt::format("{} is not a container's record", file.string()),
                 fmt::format("`mlctr rm {}` removes the container", file.parent_path().filename().string()));
@@ -92,6 +94,13 @@ class NewDirectory {
 };
 
 }  // namespace
+
+std::int64_t file_changed_at(const std::filesystem::path& file) {
+  constexpr std::int64_t k_nanoseconds = 1'000'000'000;
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return 0;
+  return status.st_mtim.tv_sec * k_nanoseconds + status.st_mtim.tv_nsec;
+}
 
 bool is_container_name(std::string_view name) {
   return !name.empty() && name.size() <= k_max_name_bytes && is_alphanumeric(name[0]) &&

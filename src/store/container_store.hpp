@@ -4,7 +4,8 @@
 //   <root>/<name>/{container.json,config.json,image.sqsh,upper/,work/}
 //
 // image.sqsh is a hard link to the store's image where the filesystem allows, else a symlink: so that a container
-// outlives its image's reference. A container is visible whole or not at all: made under a name with a dot, then renamed.
+// outlives its image's reference. A container is visible whole or not at all: made under a name with a dot, then
+// renamed.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,15 @@ namespace mlctr {
 /// container.json.
 struct ContainerRecord {
   std::string name;
-  std::string image;            ///< the reference it was made from, canonical; or a path
-  std::string manifest_digest;  ///< empty for a squashfs file that is no image of mlctr's
-  std::int64_t created_at = 0;  ///< seconds since 1970
+  std::string image;                 ///< the reference it was made from, canonical; or a path
+  std::string manifest_digest;       ///< empty for a squashfs file that is no image of mlctr's
+  std::int64_t created_at = 0;       ///< seconds since 1970
+  std::int64_t file_changed_at = 0;  ///< of a squashfs file's content, in nanoseconds since 1970; 0: not known
 };
+
+/// When the content of a file, or of what a link leads to, changed: ContainerRecord::file_changed_at; 0 where that
+/// can't be told.
+std::int64_t file_changed_at(const std::filesystem::path& file);
 
 struct StoredContainer {
   ContainerRecord record;
@@ -38,7 +44,8 @@ struct ContainerListing {
   std::vector<BrokenEntry> broken;
 };
 
-/// Throws UsageError where `name` can't be a container's: 1 to 64 of A-Z a-z 0-9 _ . -, beginning with a letter or digit.
+/// Throws UsageError where `name` can't be a container's: 1 to 64 of A-Z a-z 0-9 _ . -, beginning with a letter or
+/// digit.
 void check_container_name(std::string_view name);
 /// Whether it could be one.
 bool is_container_name(std::string_view name);
