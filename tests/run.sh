@@ -117,12 +117,23 @@ fuzz_suites() {
 
 # As root: they become an ordinary user of their own, and look at its processes, mounts and files.
 integration_suites() {
-  local file name privileged=()
-  [ "$(id -u)" = 0 ] || privileged=(sudo -n env XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" MLCTR="$mlctr" MLCTR_STRICT="$MLCTR_STRICT"
-    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8)
+  local file name privileged=("${as_root[@]}")
   for file in $("$quick" && echo tests/integration/smoke_test.py || echo tests/{integration,hostile}/*_test.py); do
     name=$(basename "$file" .py)
     MLCTR=$mlctr suite "$name" 900 "$python" tests/integration/run.py ${pattern:+-k "$pattern"} "$file"
+  done
+}
+
+# As root as well, each in both of the ways a cluster is run: with nothing installed, and with the plugin.
+slurm_suites() {
+  local file name mode privileged=("${as_root[@]}")
+  for mode in srun plugin; do
+    for file in tests/slurm/*_test.py; do
+      name=slurm-$mode-$(basename "$file" .py)
+      # srun_test is about mlctr srun, plugin_test about the plugin.
+      case $mode-$file in plugin-*/srun_test.py | srun-*/plugin_test.py) continue ;; esac
+      suite "$name" 900 env MLCTR="$mlctr" MLCTR_SLURM_MODE="$mode" "$python" tests/integration/run.py ${pattern:+-k "$pattern"} "$file"
+    done
   done
 }
 
@@ -144,10 +155,13 @@ if [ "$(id -u)" != 0 ]; then  # asks once, if it must; the suites use sudo witho
   sudo -v
   while sleep 60; do sudo -n -v; done & keep_alive=$!
 fi
-logged install 1200 tests/install.sh build images test
+logged install 1200 tests/install.sh build images test $("$quick" || echo slurm)
 
 mlctr=${MLCTR:-$root/build/release/src/cli/mlctr}
-build release "progress_demo\|image_server_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
+as_root=()  # with what sudo would drop
+[ "$(id -u)" = 0 ] || as_root=(sudo -n env XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" MLCTR="$mlctr" MLCTR_STRICT="$MLCTR_STRICT"
+  PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8)
+build release "progress_demo\|image_server_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr\|spank_mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
 if ! $quick; then
   build dev 'unit_[a-z_]*'
   build tsan 'unit_\(app\|base\|registry\|runtime\|squashfs\|store\)'  # those that start threads
@@ -165,5 +179,6 @@ else
   fuzz_suites
 fi
 integration_suites
+"$quick" || slurm_suites
 
 finish

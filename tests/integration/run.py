@@ -16,7 +16,7 @@ import traceback
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "fixtures")]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("servers", "fixtures", "slurm"))]
 TEST_SECONDS = 180
 
 

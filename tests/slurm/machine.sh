@@ -24,7 +24,8 @@ case $box in /tmp/*)
 esac
 mount --move "$fresh" /tmp
 
-for service in "$@"; do sh -c "exec $service" & done
+# Not even a killed test leaves them behind.
+for service in "$@"; do sh -c "exec setpriv --pdeathsig KILL $service" & done
 touch "$box/run/$name.up"
 # `wait` reaps whatever ends up with us: on a node, we are process 1.
 while :; do sleep 86400 & wait; done
