@@ -89,6 +89,11 @@ runtime::Program make_program(const RunRequest& request, const ImageConfig& conf
           .remap = request.remap};
 }
 
+void tell_all(const std::vector<std::string>& lines, const RunRequest& request) {
+  if (!request.tell) return;
+  for (const std::string& line : lines) request.tell(line);
+}
+
 PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject,
                                    const RunRequest& request, const ImageConfig& config, const runtime::Host& host,
                                    const RuntimeDirectory& directory) {
