@@ -1,6 +1,9 @@
 #include "runtime/container_members.hpp"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,10 +18,21 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds k_patience_with_killed{5};  // one that waits in the kernel (NFS) may never end
 
+// The user namespace that a process's mount namespace belongs to, by its number; 0 where that can't be told.
+ino_t owner_of_mounts(pid_t pid) {
+  const Fd mounts(::open(namespace_path(pid, "mnt").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd owner(mounts ? ::ioctl(mounts.get(), NS_GET_USERNS) : -1);
+  struct stat status {};
+  return owner && ::fstat(owner.get(), &status) == 0 ? status.st_ino : 0;
+}
+
 }  // namespace
 
 ContainerMembers::ContainerMembers(pid_t founder)
-    : founder_(founder), mount_namespace_(namespace_id(founder, "mnt")), known_{founder} {}
+    : founder_(founder),
+      mount_namespace_(namespace_id(founder, "mnt")),
+      owner_(owner_of_mounts(founder)),
+      known_{founder} {}
 
 void ContainerMembers::add(pid_t pid) {
   std::erase_if(known_, [](pid_t known) { return namespace_id(known, "mnt").empty(); });
@@ -26,7 +40,7 @@ void ContainerMembers::add(pid_t pid) {
 }
 
 bool ContainerMembers::is_inside(pid_t pid) const {
-  return !mount_namespace_.empty() && namespace_id(pid, "mnt") == mount_namespace_;
+  return !mount_namespace_.empty() && namespace_id(pid, "mnt") == mount_namespace_ && owner_of_mounts(pid) == owner_;
 }
 
 std::vector<pid_t> ContainerMembers::pids() const {

@@ -45,6 +45,7 @@ class ContainerMembers {
 
   pid_t founder_;
   std::string mount_namespace_;  // "mnt:[4026532758]", namespaces(7)
+  ino_t owner_;                  // the user namespace it belongs to: the kernel gives numbers anew, but hardly both
   std::vector<pid_t> known_;
 };
 

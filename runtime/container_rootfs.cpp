@@ -17,8 +17,10 @@
 namespace mlctr::runtime {
 namespace {
 
+// Whatever the umask: one of these becomes the container's root.
 void make_directory(const Fd& parent, const char* name) {
-  if (::mkdirat(parent.get(), name, 0755) != 0) throw SysError(fmt::format("cannot make the directory {}", name));
+  if (::mkdirat(parent.get(), name, 0755) != 0 || ::fchmodat(parent.get(), name, 0755, 0) != 0)
+    throw SysError(fmt::format("cannot make the directory {}", name));
 }
 
 struct UpperPaths {

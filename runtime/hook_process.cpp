@@ -20,6 +20,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/ignored_signals.hpp"
 #include "base/owner_umask.hpp"
 #include "base/printable.hpp"
 #include "base/soft_limits.hpp"
@@ -84,7 +85,7 @@ struct Arguments {
   ::setpgid(0, 0);
   signals.restore();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  std::signal(SIGPIPE, SIG_DFL);
+  restore_write_signals();
   ::dup2(null, STDIN_FILENO);
   ::dup2(null, STDOUT_FILENO);
   ::dup2(error, STDERR_FILENO);

@@ -93,7 +93,9 @@ class ImageServer {
         xattrs_(image),
         data_(image, options.cached_data_bytes, std::max(options.threads / 2, 1u)) {}
 
-  void prepare(const std::vector<std::string>& programs) noexcept { load_program(image_, data_, programs); }
+  void prepare(const std::vector<std::string>& programs, const std::stop_token& stop) noexcept {
+    load_program(image_, data_, programs, stop);
+  }
 
   void negotiate(fuse_conn_info& connection) {
     const unsigned wanted =
@@ -380,9 +382,10 @@ void serve_image(Fd fuse, const Reader& image, const ImageServerOptions& options
   // the first request on, and libfuse's threads join it once they are there.
   int result = 0;
   {
-    std::jthread preparing;
+    std::jthread preparing;  // told to stop once nobody is there to read what it prepares
     if (!options.programs.empty()) {
-      preparing = start_thread("read ahead", [&] { server.prepare(options.programs); });
+      preparing =
+          start_thread("read ahead", [&](const std::stop_token& stop) { server.prepare(options.programs, stop); });
     }
     const std::jthread others =
         start_thread("serve an image", [&] { result = fuse_session_loop_mt(session.get(), config.get()); });

@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "base/fd.hpp"
+#include "base/ignored_signals.hpp"
 #include "base/owner_umask.hpp"
 #include "base/printable.hpp"
 #include "base/soft_limits.hpp"
@@ -63,12 +64,6 @@ std::string interpreter_of(const std::string& script) {
   throw CommandError(CommandError::Kind::not_executable, cause.message(), hint);
 }
 
-// A library or a shell that mlctr was started from may have blocked or ignored some; mlctr itself ignores these.
-void restore_signals() {
-  std::signal(SIGPIPE, SIG_DFL);
-  std::signal(SIGXFSZ, SIG_DFL);
-}
-
 void enter_directory(const Program& program) {
   for (const std::string& directory : program.directories) {
     if (::chdir(directory.c_str()) == 0) return;
@@ -102,7 +97,7 @@ void become(const Program& program) {
   // Nothing in a container gains privileges from a file: no setuid, no capabilities (prctl(2)). seccomp wants it too.
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SysError("cannot set no_new_privs");
   install_filter(program.remap);
-  restore_signals();
+  restore_write_signals();
   const std::vector<char*> arguments = pointers(program.command);
   const std::vector<char*> environment = pointers(program.environment);
   int first_failure = 0;

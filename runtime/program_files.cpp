@@ -14,6 +14,8 @@ namespace mlctr::runtime {
 namespace {
 
 constexpr std::size_t k_max_files = 32;
+// Python and its libraries need some hundred names and as many reads. An image may be made so that there is no end.
+constexpr unsigned k_max_names = 8192, k_max_reads = 2048;
 
 // Read at every start: by the base container, which adds the user to them, and by the loader of any dynamic program.
 constexpr std::array k_always_read{"/etc/passwd", "/etc/group", "/etc/ld.so.cache"};
@@ -25,17 +27,18 @@ std::string directory_of(const std::string& path) {
 // A program, then its loader, then what they need, as the loader will go about it.
 class ProgramLoader {
  public:
-  ProgramLoader(const squashfs::Reader& image, ImageData& data) : image_(image), data_(data) {}
+  ProgramLoader(const squashfs::Reader& image, ImageData& data, const std::stop_token& stop)
+      : image_(image), data_(data), stop_(stop) {}
 
   void load(const std::vector<std::string>& candidates) {
     for (const char* path : k_always_read) {
-      if (const auto file = squashfs::find_file(image_, path)) data_.read_program_ahead(file->inode);
+      if (const auto file = find(path)) data_.read_program_ahead(file->inode);
     }
     std::optional<squashfs::FoundFile> program = find_first(candidates);
     while (program && is_new(*program)) {
       const ProgramNeeds needs = take(*program);
       if (needs.interpreter.empty()) return;
-      const auto interpreter = squashfs::find_file(image_, needs.interpreter);
+      const auto interpreter = find(needs.interpreter);
       if (!interpreter) return;
       directories_.assign({directory_of(interpreter->path)});  // libc lies beside its loader on every distribution
       load_libraries(program->path, needs);
@@ -44,9 +47,13 @@ class ProgramLoader {
   }
 
  private:
-  std::optional<squashfs::FoundFile> find_first(const std::vector<std::string>& candidates) const {
+  std::optional<squashfs::FoundFile> find(const std::string& path) {
+    return stop_.stop_requested() ? std::nullopt : squashfs::find_file(image_, path, names_left_);
+  }
+
+  std::optional<squashfs::FoundFile> find_first(const std::vector<std::string>& candidates) {
     for (const std::string& path : candidates) {
-      if (auto found = squashfs::find_file(image_, path)) return found;
+      if (auto found = find(path)) return found;
     }
     return std::nullopt;
   }
@@ -58,6 +65,8 @@ class ProgramLoader {
   ProgramNeeds take(const squashfs::FoundFile& file) {
     data_.read_program_ahead(file.inode);
     return read_program_needs([&](std::uint64_t offset, std::span<std::byte> into) {
+      if (reads_left_ == 0 || stop_.stop_requested()) return std::size_t{0};
+      --reads_left_;
       std::size_t done = 0;
       for (const DataPiece& piece : data_.read(file.inode, offset, into.size())) {
         std::memcpy(into.data() + done, piece.bytes.data(), piece.bytes.size());
@@ -93,15 +102,18 @@ class ProgramLoader {
 
   const squashfs::Reader& image_;
   ImageData& data_;
+  const std::stop_token& stop_;
+  unsigned names_left_ = k_max_names, reads_left_ = k_max_reads;
   std::set<std::uint64_t> loaded_;
   std::vector<std::string> directories_;
 };
 
 }  // namespace
 
-void load_program(const squashfs::Reader& image, ImageData& data, const std::vector<std::string>& candidates) noexcept {
+void load_program(const squashfs::Reader& image, ImageData& data, const std::vector<std::string>& candidates,
+                  const std::stop_token& stop) noexcept {
   try {
-    ProgramLoader(image, data).load(candidates);
+    ProgramLoader(image, data, stop).load(candidates);
   } catch (const std::exception&) {
     // See the header.
   }

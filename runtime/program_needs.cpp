@@ -2,6 +2,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -22,10 +23,8 @@ class ElfFile {
   ProgramNeeds needs() {
     ProgramNeeds needs;
     if (!read_headers()) return needs;
-    for (const Elf64_Phdr& segment : segments_) {
-      if (segment.p_type == PT_INTERP) needs.interpreter = text_at(segment.p_offset);
-      if (segment.p_type == PT_DYNAMIC) add_dynamic(segment, needs);
-    }
+    if (const Elf64_Phdr* segment = find_segment(PT_INTERP)) needs.interpreter = text_at(segment->p_offset);
+    if (const Elf64_Phdr* segment = find_segment(PT_DYNAMIC)) add_dynamic(*segment, needs);
     return needs;
   }
 
@@ -42,6 +41,11 @@ class ElfFile {
     if (!is_ours || header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > k_max_headers) return false;
     segments_.resize(header.e_phnum);
     return read(header.e_phoff, std::span(segments_));
+  }
+
+  const Elf64_Phdr* find_segment(Elf64_Word type) const {
+    const auto found = std::ranges::find(segments_, type, &Elf64_Phdr::p_type);
+    return found == segments_.end() ? nullptr : &*found;
   }
 
   // Addresses are those of the loaded program.

@@ -95,7 +95,10 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int l
   const std::string name = path.substr(path.find_last_of('/') + 1);
   const int made = kind == NodeKind::directory ? ::mkdirat(parent.get(), name.c_str(), 0755)
                                                : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
-  if (made == 0) return make_below(path, kind, trail, 0);
+  if (made == 0) {
+    ::fchmodat(parent.get(), name.c_str(), kind == NodeKind::directory ? 0755 : 0644, 0);  // whatever the umask
+    return make_below(path, kind, trail, 0);
+  }
   if (errno == EEXIST) {  // a dangling link, or one that runs in a circle
     if (const auto target = link_target(parent.get(), name)) {
       return make_below(trimmed(target->starts_with('/') ? *target : parent_of(path) + "/" + *target), kind,

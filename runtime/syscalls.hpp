@@ -5,7 +5,7 @@
 
 namespace mlctr::runtime {
 
-/// openat2(2), O_CLOEXEC added.
+/// openat2(2), O_CLOEXEC added; tries again where it says so.
 int openat2(int directory, const char* path, open_how how);
 
 /// pivot_root(2).

@@ -32,7 +32,7 @@ void add_sbin(runtime::Environment& environment) {
 
 // Debian's shells begin their prompt with debian_chroot.
 void add_names(runtime::Environment& environment, const RunRequest& request) {
-  if (!request.container_name.empty()) environment.set("MLCTR_CONTAINER_NAME", request.container_name, "mlctr");
+  if (!request.container_name.empty()) environment.set("MLCTR_CONTAINER", request.container_name, "mlctr");
   if (!request.prompt_name.empty() && !environment.has("debian_chroot")) {
     environment.set("debian_chroot", request.prompt_name, "mlctr");
   }

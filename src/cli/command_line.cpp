@@ -55,8 +55,8 @@ std::size_t indent_of(std::string_view line) {
 
 std::vector<std::string> command_names(const CLI::App& program) {
   std::vector<std::string> names;
-  for (const CLI::App* command : commands_of(program)) {
-    if (!command->get_group().empty()) names.push_back(command->get_name());  // else it is hidden
+  for (const CLI::App* command : shown_commands_of(program)) {
+    names.push_back(command->get_name());
   }
   return names;
 }
@@ -108,6 +108,10 @@ std::optional<Action> find_srun_action(const std::vector<std::string>& words) {
 
 std::vector<const CLI::App*> commands_of(const CLI::App& program) {
   return program.get_subcommands([](const CLI::App*) { return true; });
+}
+
+std::vector<const CLI::App*> shown_commands_of(const CLI::App& program) {
+  return program.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
 }
 
 void throw_unknown_command(std::string_view word, const CLI::App& program) {

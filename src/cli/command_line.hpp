@@ -24,6 +24,9 @@ std::unique_ptr<CLI::App> make_program(Action& chosen);
 
 std::vector<const CLI::App*> commands_of(const CLI::App& program);
 
+/// Without those that only other programs run, which have no group.
+std::vector<const CLI::App*> shown_commands_of(const CLI::App& program);
+
 /// Null where there is none of that name.
 const CLI::App* find_command(const CLI::App& program, std::string_view name);
 

@@ -49,7 +49,7 @@ std::string_view names_word(Operands operands) {
 
 std::string command_words(const CLI::App& program) {
   std::string words;
-  for (const CLI::App* command : commands_of(program)) words += (words.empty() ? "" : " ") + command->get_name();
+  for (const CLI::App* command : shown_commands_of(program)) words += (words.empty() ? "" : " ") + command->get_name();
   return words;
 }
 
@@ -127,7 +127,7 @@ std::string bash_value_cases(const CLI::App& command) {
 // It ends one at "=" too: --policy=m is three words to it.
 std::string bash_script(const CLI::App& program) {
   std::string cases, value_cases;
-  for (const CLI::App* command : commands_of(program)) {
+  for (const CLI::App* command : shown_commands_of(program)) {
     cases += fmt::format("    {}) options='{}'; words=\"{}\" ;;\n", command->get_name(), bash_option_words(*command),
                          operand_words(program, *command, "$("));
     value_cases += bash_value_cases(*command);
@@ -184,7 +184,7 @@ std::string zsh_options(const CLI::App& command) {
 
 std::string zsh_script(const CLI::App& program) {
   std::string list, cases;
-  for (const CLI::App* command : commands_of(program)) {
+  for (const CLI::App* command : shown_commands_of(program)) {
     list += fmt::format("    '{}:{}'\n", command->get_name(), without_quotes(command->get_description()));
     cases += fmt::format("    {}) _arguments{}{} ;;\n", command->get_name(), zsh_options(*command),
                          zsh_operands(program, *command));
@@ -228,7 +228,7 @@ std::string fish_options(const CLI::App& command) {
 
 std::string fish_script(const CLI::App& program) {
   std::string text = "# fish completion for mlctr:  mlctr completion fish | source\n";
-  for (const CLI::App* command : commands_of(program)) {
+  for (const CLI::App* command : shown_commands_of(program)) {
     const std::string& name = command->get_name();
     text += fmt::format("complete -c mlctr -n __fish_use_subcommand -f -a {} -d '{}'\n", name,
                         without_quotes(command->get_description()));

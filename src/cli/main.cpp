@@ -9,6 +9,7 @@
 #include <new>
 
 #include "base/error.hpp"
+#include "base/ignored_signals.hpp"
 #include "base/owner_umask.hpp"
 #include "base/printable.hpp"
 #include "base/soft_limits.hpp"
@@ -71,8 +72,7 @@ int main(int argc, char** argv) {
   mlctr::raise_soft_limits();
   mlctr::spare_owner_in_umask();
   mlctr::cli::open_standard_descriptors();
-  std::signal(SIGXFSZ, SIG_IGN);  // so is a file over the limit of `ulimit -f`
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an answer from write(2), not a death
-  std::setlocale(LC_CTYPE, "");   // the width of characters; nothing else may depend on the locale
+  mlctr::ignore_write_signals();
+  std::setlocale(LC_CTYPE, "");  // the width of characters; nothing else may depend on the locale
   return mlctr::cli::run(argc, argv);
 }

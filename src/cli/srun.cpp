@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/ignored_signals.hpp"
 #include "base/printable.hpp"
 #include "base/process.hpp"
 #include "cli/command_line.hpp"
@@ -71,8 +71,7 @@ void guard_against_loop(const fs::path& srun) {
   std::vector<char*> arguments{const_cast<char*>("srun")};
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  std::signal(SIGPIPE, SIG_DFL);  // as they were before main() touched them: srun's tasks inherit them
-  std::signal(SIGXFSZ, SIG_DFL);
+  restore_write_signals();  // srun's tasks inherit them
   ::execv(srun.c_str(), arguments.data());
   throw SysError(fmt::format("cannot run {}", srun.string()));
 }

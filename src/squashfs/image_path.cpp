@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 namespace mlctr::squashfs {
 namespace {
 
-constexpr unsigned k_max_symlinks = 40;  // as Linux has it (path_resolution(7))
+// As Linux has them (path_resolution(7)).
+constexpr unsigned k_max_symlinks = 40;
+constexpr std::size_t k_max_path_bytes = 4096;
 
 // The directories from the root to where the walk is.
 class Walk {
@@ -53,13 +56,15 @@ std::string_view take_name(std::string_view& path) {
 
 }  // namespace
 
-std::optional<FoundFile> find_file(const Reader& image, std::string_view path) {
+std::optional<FoundFile> find_file(const Reader& image, std::string_view path, unsigned& names_left) {
   Walk walk(image);
   std::string rest(path);
   unsigned symlinks = 0;
   for (std::string_view left = rest;;) {
     const std::string_view name = take_name(left);
     if (name.empty()) break;
+    if (names_left == 0) return std::nullopt;
+    --names_left;
     if (name == ".") continue;
     if (name == "..") {
       walk.up();
@@ -72,6 +77,7 @@ std::optional<FoundFile> find_file(const Reader& image, std::string_view path) {
       walk.up();
       if (link->target.starts_with('/')) walk.restart();
       rest = fmt::format("{}/{}", link->target, left);
+      if (rest.size() > k_max_path_bytes) return std::nullopt;
       left = rest;
     }
   }

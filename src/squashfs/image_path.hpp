@@ -14,8 +14,9 @@ struct FoundFile {
   std::string path;  ///< without symlinks and dots: "/usr/lib/x86_64-linux-gnu/libc.so.6"
 };
 
-/// The regular file at `path`, which is absolute; absent where there is none, or after 40 symlinks. Throws Error where
-/// the image is broken.
-std::optional<FoundFile> find_file(const Reader& image, std::string_view path);
+/// The regular file at `path`, which is absolute; absent where there is none, and where the kernel would give up: after
+/// 40 symlinks, or 4096 bytes. `names_left` are the names that may still be looked up, here and in calls to come: an
+/// image may make each one expensive. Throws Error where the image is broken.
+std::optional<FoundFile> find_file(const Reader& image, std::string_view path, unsigned& names_left);
 
 }  // namespace mlctr::squashfs

@@ -308,7 +308,7 @@ class Programs(NamedContainerTestCase):
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), 4)
 
     def test_the_prompt_says_which_container_it_is(self):
-        script = 'echo "[$debian_chroot $MLCTR_CONTAINER_NAME]"'
+        script = 'echo "[$debian_chroot $MLCTR_CONTAINER]"'
         for arguments, shown in ((("run", "--name", "c", self.image), "[c c]"), (("run", self.image), "[busybox:1 ]")):
             process, master = self.terminal(*arguments, "sh", "-c", script)
             self.assertIn(shown, self.read_until(master, r"\]"))

@@ -87,10 +87,10 @@ TEST_CASE("root finds the system's programs, but where the user says otherwise")
 TEST_CASE("programs can tell which container they are in") {
   const ImageConfig none;
   const RunRequest named{.container_name = "py", .prompt_name = "py"};
-  CHECK(container_environment(named, none, host_with()).value("MLCTR_CONTAINER_NAME") == "py");
+  CHECK(container_environment(named, none, host_with()).value("MLCTR_CONTAINER") == "py");
   CHECK(container_environment(named, none, host_with()).value("debian_chroot") == "py");
   CHECK(container_environment(named, none, host_with({"debian_chroot=mine"})).value("debian_chroot") == "mine");
-  CHECK_FALSE(container_environment({}, none, host_with()).has("MLCTR_CONTAINER_NAME"));
+  CHECK_FALSE(container_environment({}, none, host_with()).has("MLCTR_CONTAINER"));
   CHECK_FALSE(container_environment({}, none, host_with()).has("debian_chroot"));
   CHECK(prompt_name_of("py", "python:3.8") == "py");
   CHECK(prompt_name_of("", "nvcr.io/nvidia/pytorch:24.01-py3") == "pytorch:24.01-py3");

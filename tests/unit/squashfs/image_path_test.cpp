@@ -15,13 +15,15 @@ class Fixture {
  public:
   SampleImage image{directory_ / "image.sqsh"};
 
+  unsigned names_left = 1000;
+
   // The path found, or "" where there is no file.
   std::string find(std::string_view path) {
     if (!is_finished_) image.finish();
     is_finished_ = true;
     const Fd file = open_file(directory_ / "image.sqsh", O_RDONLY);
     const Reader reader(file.get(), "image.sqsh");
-    const auto found = find_file(reader, path);
+    const auto found = find_file(reader, path, names_left);
     if (found) CHECK(std::holds_alternative<StoredFile>(reader.inode(found->inode).kind));
     return found ? found->path : "";
   }
@@ -55,6 +57,23 @@ TEST_CASE_FIXTURE(Fixture, "What is no regular file, or leads to none, is not fo
     CAPTURE(path);
     CHECK(find(path) == (std::string_view(path) == "/file/" ? "/file" : ""));
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "Long paths and many names are given up, whatever the links make of them") {
+  std::string detour;
+  for (int part = 0; part < 500; ++part) detour += "d/../";
+  add_at(image.tree, "d", {.kind = Directory{}});
+  image.add_file("file", "x");
+  add_at(image.tree, "s0", {.kind = Symlink{detour + "file"}});
+  add_at(image.tree, "s1", {.kind = Symlink{detour + "s0"}});
+  add_at(image.tree, "long", {.kind = Symlink{detour + detour + "file"}});
+  names_left = 3000;
+  CHECK(find("/s0") == "/file");
+  CHECK(names_left < 2000);
+  CHECK(find("/long").empty());
+  names_left = 1500;
+  CHECK(find("/s1").empty());
+  CHECK(names_left == 0);
 }
 
 }  // namespace
