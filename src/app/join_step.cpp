@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "app/exec_container.hpp"
+#include "app/launch_variables.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/step_container.hpp"
@@ -62,10 +63,12 @@ runtime::Host without_locale(const runtime::Host& host) {
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
   runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
+  std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
+  environment.insert(environment.end(), request.environment.begin(), request.environment.end());
   runtime::Program program = program_in(container,
                                         {.command = request.command,
                                          .remap = request.remap,
-                                         .environment = request.environment,
+                                         .environment = std::move(environment),
                                          .working_directory = request.working_directory,
                                          .mounts = request.mounts},
                                         without_locale(host));

@@ -72,11 +72,6 @@ RunningContainer describe(const RunSubject& subject, const ImageConfig& config, 
 
 }  // namespace
 
-void tell_all(const std::vector<std::string>& lines, const RunRequest& request) {
-  if (!request.tell) return;
-  for (const std::string& line : lines) request.tell(line);
-}
-
 ImageConfig config_of(const BaseImage& image, const runtime::Host& host) {
   if (image.config_body.empty()) return {};
   try {

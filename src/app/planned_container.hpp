@@ -21,9 +21,6 @@
 
 namespace mlctr {
 
-/// Calls request.tell, where there is one, for each.
-void tell_all(const std::vector<std::string>& lines, const RunRequest& request);
-
 /// The image's config, "${NAME}" put in from the host's variables. Throws Error that names the image.
 ImageConfig config_of(const BaseImage& image, const runtime::Host& host);
 

@@ -9,6 +9,7 @@
 
 #include "app/container_place.hpp"
 #include "app/create_container.hpp"
+#include "app/launch_variables.hpp"
 #include "app/planned_container.hpp"
 #include "app/remove_container.hpp"
 #include "app/running_container.hpp"
@@ -49,15 +50,16 @@ runtime::Host without_task(const runtime::Host& host) {
   return shared;
 }
 
-RunRequest run_request(const StepRequest& request) {
+RunRequest run_request(const StepRequest& request, const runtime::Host& host) {
   RunRequest run{.command = request.command,
                  .remap = request.remap.value_or(runtime::Remap::none),
                  .access = request.access.value_or(runtime::RootfsAccess::read_write),
-                 .mounts = request.mounts,
+                 .mounts = pmix_mounts(host.environment),
                  .environment = request.environment,
                  .working_directory = request.working_directory,
                  .entrypoint = Entrypoint::none,
                  .tell = request.tell};
+  run.mounts.insert(run.mounts.end(), request.mounts.begin(), request.mounts.end());
   run.base.home = request.home.value_or(runtime::HomeMount::yes);
   run.base.own_namespaces = request.own_namespaces;
   return run;
@@ -110,7 +112,7 @@ void describe_step(RunningContainer& description, const StepRequest& request) {
 void make(const Configuration& configuration, const RunSubject& subject, const StepRequest& request,
           const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
   const runtime::Host shared = without_task(host);
-  const RunRequest run = run_request(request);
+  const RunRequest run = run_request(request, shared);
   ImageConfig config;
   std::optional<PlannedContainer> plan;
   try {

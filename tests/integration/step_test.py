@@ -141,6 +141,14 @@ class Options(StepTestCase):
         outputs = self.outputs("sh", "-c", script, options=[self.wanted, "--container-env=PATH,LANG,NOT_SET"], **variables)
         self.assertEqual([out.split()[2:] for out in outputs], [[variables["PATH"], "5", "de_DE.UTF-8"]] * 2)
 
+    def test_mpi_and_pytorch_find_their_ways(self):
+        as_root("mkdir", "-p", "/var/lib/mlctr-pmix-test")
+        self.addCleanup(as_root, "rm", "-r", "/var/lib/mlctr-pmix-test")
+        as_root("touch", "/var/lib/mlctr-pmix-test/rendezvous")
+        show = ("sh", "-c", "ls $PMIX_SERVER_TMPDIR; echo $MASTER_ADDR $WORLD_SIZE $RANK $LOCAL_RANK")
+        outputs = self.outputs(*show, options=[self.wanted], PMIX_SERVER_TMPDIR="/var/lib/mlctr-pmix-test", SLURM_STEP_NUM_TASKS=2, SLURM_STEP_NODELIST="n[1-3]")
+        self.assertEqual(outputs, [f"rendezvous\nn1 2 {rank} {rank}\n" for rank in range(2)])
+
     def test_variables_stand_for_options(self):
         show = ("sh", "-c", "id -u; pwd")
         self.assertEqual(self.outputs(*show, tasks=1, PYXIS_CONTAINER_IMAGE=self.image, PYXIS_CONTAINER_REMAP_ROOT="yes", MLCTR_CONTAINER_WORKDIR="/etc", PYXIS_CONTAINER_WORKDIR="/tmp"), ["0\n/etc\n"])
