@@ -96,7 +96,8 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int l
   const int made = kind == NodeKind::directory ? ::mkdirat(parent.get(), name.c_str(), 0755)
                                                : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
   if (made == 0) {
-    ::fchmodat(parent.get(), name.c_str(), kind == NodeKind::directory ? 0755 : 0644, 0);  // whatever the umask
+    const mode_t mode = kind == NodeKind::directory ? 0755 : 0644;  // whatever the umask
+    if (::fchmodat(parent.get(), name.c_str(), mode, 0) != 0) throw SysError("cannot make " + describe(path));
     return make_below(path, kind, trail, 0);
   }
   if (errno == EEXIST) {  // a dangling link, or one that runs in a circle

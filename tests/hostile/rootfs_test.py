@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 
@@ -12,6 +13,23 @@ from harness import as_root, shared_directory
 
 TARGETS = ("proc", "sys", "dev", "run", "tmp", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/machine-id", "etc/passwd", "etc/group")
 SECONDS = 30
+
+
+def program_that_needs(interpreter, libraries, run_paths):
+    """An ELF file with these headers and nothing to run (elf(5))."""
+    texts = b"\0" + b"".join(text.encode() + b"\0" for text in (interpreter, *libraries, *run_paths))
+    headers, dynamic = 64 + 3 * 56, 64 + 3 * 56
+    entries, at = [], 1 + len(interpreter) + 1
+    for tag, names in ((1, libraries), (29, run_paths)):
+        for name in names:
+            entries.append((tag, at))
+            at += len(name) + 1
+    begin = headers + 16 * (len(entries) + 2)
+    table = b"".join(struct.pack("<QQ", *entry) for entry in [*entries, (5, begin), (0, 0)])
+    size = begin + len(texts)
+    segments = [(1, 0, size), (3, begin + 1, len(interpreter) + 1), (2, dynamic, len(table))]
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0, 64, 0, 0, 64, 56, 3, 0, 0, 0)
+    return header + b"".join(struct.pack("<IIQQQQQQ", kind, 5, at, at, at, length, length, 8) for kind, at, length in segments) + table + texts
 
 
 class HostileRootfs(ContainerTestCase):
@@ -196,3 +214,17 @@ class HostileRootfs(ContainerTestCase):
         )  # fmt: skip
         self.assertIn("bin\n", out)
         self.assertNotIn("boot", out)
+
+    def test_a_program_whose_libraries_are_hard_to_look_for(self):
+        """The server looks ahead for them: it must end with the container all the same."""
+        root = self.tree()
+        (root / "e/d/zz").mkdir(parents=True)
+        for link in range(39):
+            (root / f"e/s{link}").symlink_to("d/zz/../../" * 370 + f"s{link + 1}")
+        (root / "e/s39").mkdir()
+        program = program_that_needs("/bin/busybox", [f"lib{n}.so" for n in range(64)], [f"/e/s0/{n}" for n in range(64)])
+        (root / "bin/evil").write_bytes(program)
+        (root / "bin/evil").chmod(0o755)
+        image = self.image_from(root)
+        subprocess.run(self._command(["run", image, "/bin/evil"]), capture_output=True, timeout=SECONDS)
+        self.assert_nothing_runs()  # within 10 s; it took minutes

@@ -159,6 +159,14 @@ class Mounts(NamedContainerTestCase):
         self.assertIn("Read-only file system", errors)
         self.assertEqual((data / "new").read_text(), "x\n")
 
+    def test_a_directory_of_the_hosts_on_etc_gets_nothing(self):
+        etc = self.home / "etc"
+        etc.mkdir()
+        etc.chmod(0o777)
+        self.assertEqual(self.sh("run", "--mount", "etc:/etc", self.image, "ls", "/etc"), "")
+        self.assertEqual(list(etc.iterdir()), [])
+        self.assertEqual(self.sh("run", "--mount", "/dev/null:/etc/passwd", self.image, "cat", "/etc/passwd"), "")
+
     def test_umount_and_nofail(self):
         self.assertNotIn("host", self.sh("run", "--mount", "umount:/tmp", self.image, "ls", "/tmp"))
         self.assertNotIn(self.home.name, self.sh("run", "--mount", "umount:/tmp", "--workdir", "/", self.image, "ls", "/tmp"))
@@ -281,6 +289,27 @@ class Programs(NamedContainerTestCase):
         until(lambda: b"sleep\n" in [pathlib.Path(f"/proc/{p}/comm").read_bytes() for p in self.processes() if os.path.exists(f"/proc/{p}/comm")], "sleep")
         os.write(master, b"\x03")
         self.assertEqual(process.wait(timeout=WAIT_SECONDS), -signal.SIGINT)
+
+    def test_a_terminal_that_goes_away(self):
+        for options in ((), ("--unshare", "pid"), ("--name", "c")):
+            process, master = self.terminal("run", *options, self.image, "sleep", "600")
+            until(lambda: "sleep" in map(self.name_of, self.processes()), "sleep")
+            null = os.open("/dev/null", os.O_RDWR)
+            os.dup2(null, master)
+            os.close(null)
+            self.assertIn(process.wait(timeout=WAIT_SECONDS), (-signal.SIGHUP, 128 + signal.SIGHUP), options)
+            until(lambda: not self.processes(), f"the end of what {options} started")
+
+    def from_shell(self, script, *arguments):
+        """Output of mlctr, started by a shell that did something before."""
+        command = ["sh", "-c", f'{script}; exec "$@"', "sh", *self._command(arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, restore_signals=True).stdout
+
+    def test_ignored_signals_and_the_umask_are_the_sessions(self):
+        script = ("sh", "-c", "grep SigIgn /proc/self/status; umask; stat -c %a /")
+        for options in ((), ("--unshare", "pid"), ("--name", "c")):
+            out = self.from_shell("trap '' PIPE XFSZ; umask 077", "run", *options, self.image, *script)
+            self.assertEqual(out, "SigIgn:\t0000000001001000\n0077\n755\n", options)
 
     def has_terminal(self, name):
         """A process of that name runs and is whom keys are for (proc(5): state, pgrp, tpgid)."""

@@ -1,4 +1,7 @@
 """What people bring along from other tools, and slips of the finger: each is answered with what to type."""
+import os
+import shutil
+
 from named_containers import NamedContainerTestCase
 
 # A port that nobody listens on.
@@ -38,3 +41,24 @@ class Habits(NamedContainerTestCase):
         self.fails("run", "--pull", "never", slip, "true", says=f"did you mean {image}")
         errors = self.fails("run", f"{NOWHERE}/team/model:2", "true", says="cannot pull")
         self.assertNotIn("did you mean", errors)
+
+    def test_a_name_and_no_image(self):
+        self.create("ab")
+        self.fails("run", "--name", "", self.image, "true", says="can't be a container's name")
+        self.fails("run", "--name", "ab", "id", "-u", says=["id is no image here", "hint: mlctr run ab id … runs that in it"])
+        self.assertEqual(self.sh("run", "--name", "ab", self.image, "echo", "same image"), "same image")
+
+    def test_hidden_commands_are_not_suggested(self):
+        self.assertNotIn("mlctr step", self.fails("stop", "x", says="no such command"))
+
+    def test_a_container_whose_file_changed(self):
+        tree = self.home / "tree"
+        tree.mkdir()
+        (tree / "file").write_text("as it was\n")
+        file = self.image_from(tree)
+        copy = self.home / "mine.sqsh"
+        shutil.copy(file, copy)
+        self.give_to_user(copy)
+        self.mlctr("create", "--name", "c", copy)
+        os.utime(copy, ns=(0, os.stat(copy).st_mtime_ns + 1))
+        self.fails("run", "c", "true", says=["mine.sqsh has changed since the container c was made", "mlctr rm c"])
