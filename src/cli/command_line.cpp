@@ -82,10 +82,11 @@ const CLI::App& reached_command(const CLI::App& program) {
   return parsed.empty() ? program : *parsed.front();
 }
 
-// What follows is Slurm's to parse. A link named srun stands for `mlctr srun`.
+// What follows is Slurm's to parse. A link named srun stands for `mlctr srun`; to --help it adds srun's own.
 std::optional<Action> find_srun_action(const std::vector<std::string>& words) {
   const bool is_link = !words.empty() && std::filesystem::path(words[0]).filename() == "srun";
   if (!is_link && (words.size() < 2 || words[1] != "srun")) return std::nullopt;
+  if (!is_link && words.size() == 3 && (words[2] == "--help" || words[2] == "-h")) return std::nullopt;
   return make_srun_action({words.begin() + (is_link ? 1 : 2), words.end()});
 }
 
