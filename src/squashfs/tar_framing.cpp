@@ -98,12 +98,12 @@ void TarFraming::end_part() {
       return read_header();
     case Part::records:
       read_records();
-      return begin_body(padding_);
+      [[fallthrough]];
+    case Part::content:
+      return padding_ == 0 ? begin(Part::header, k_tar_block_bytes) : begin(Part::skipped, padding_);
     case Part::sparse_map:
       if (gathered_[k_sparse_map_more_offset] != '\0') return begin(Part::sparse_map, k_tar_block_bytes);
       return begin_body(sparse_body_);
-    case Part::content:
-      return padding_ == 0 ? begin(Part::header, k_tar_block_bytes) : begin(Part::skipped, padding_);
     case Part::skipped:
     case Part::trailer:
       return begin(Part::header, k_tar_block_bytes);
