@@ -1,7 +1,6 @@
 #include "squashfs/convert_layer.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <exception>
 #include <optional>
@@ -14,7 +13,6 @@
 #include "squashfs/chunk_pipe.hpp"
 #include "squashfs/layer_error.hpp"
 #include "squashfs/pack_layer.hpp"
-#include "squashfs/tables.hpp"
 
 namespace mlctr::squashfs {
 namespace {
@@ -116,18 +114,6 @@ void check_outcome(BlobFeed& feed, const std::exception_ptr& feed_failure, TarPa
   packing.check_diff_id();
 }
 
-void cut_file(int output, std::uint64_t size) {
-  if (::ftruncate(output, static_cast<off_t>(size)) != 0) throw SysError("cannot set the size of a layer file");
-}
-
-// Aligns the tables, with zeros over what a dropped duplicate may have left behind the last block.
-std::uint64_t pad_data(int output, std::uint64_t data_end) {
-  const std::uint64_t tables_start = (data_end + k_data_start - 1) / k_data_start * k_data_start;
-  cut_file(output, data_end);
-  cut_file(output, tables_start);
-  return tables_start;
-}
-
 // Of a blob that is what the image says: its data blocks, then its tables.
 RecordOutcome run_stages(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
                          const std::stop_token& stop, ProgressItem* progress) {
@@ -146,7 +132,7 @@ RecordOutcome run_stages(const LayerInput& input, int output, CompressorPool& po
   }
   if (stop.stop_requested()) throw Cancelled();
   check_outcome(feed, feed_failure, packing);
-  write_tables(packing.layer().tree, output, pad_data(output, packing.layer().data_end));
+  write_layer_tables(packing.layer(), output);
   return packing.finish_record();
 }
 

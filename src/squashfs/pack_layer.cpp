@@ -1,5 +1,7 @@
 #include "squashfs/pack_layer.hpp"
 
+#include <unistd.h>
+
 #include <optional>
 #include <utility>
 #include <vector>
@@ -97,6 +99,18 @@ class LayerPacker {
   std::vector<std::pair<InodeIndex, BlockFileIndex>> block_files_;  // contents to complete when all is written
 };
 
+void cut_file(int output, std::uint64_t size) {
+  if (::ftruncate(output, static_cast<off_t>(size)) != 0) throw SysError("cannot set the size of a layer file");
+}
+
+// Aligns the tables, with zeros over what a dropped duplicate may have left behind the last block.
+std::uint64_t pad_data(int output, std::uint64_t data_end) {
+  const std::uint64_t tables_start = (data_end + k_data_start - 1) / k_data_start * k_data_start;
+  cut_file(output, data_end);
+  cut_file(output, tables_start);
+  return tables_start;
+}
+
 }  // namespace
 
 LayerLimitError over_byte_limit(const LayerLimits& limits) {
@@ -111,6 +125,10 @@ PackedLayer pack_layer(TarReader::Source source, int output, CompressorPool& poo
   LayerPacker packer(std::move(source), writer, limits, recorder);
   packer.read_entries(stop);
   return packer.finish();
+}
+
+void write_layer_tables(const PackedLayer& layer, int output) {
+  write_tables(layer.tree, output, pad_data(output, layer.data_end));
 }
 
 }  // namespace mlctr::squashfs

@@ -27,4 +27,7 @@ LayerLimitError over_byte_limit(const LayerLimits& limits);
 PackedLayer pack_layer(TarReader::Source source, int output, CompressorPool& pool, const LayerLimits& limits,
                        std::stop_token stop, TarRecorder* recorder = nullptr);
 
+/// Makes `output`, which has the layer's data blocks, a whole layer file.
+void write_layer_tables(const PackedLayer& layer, int output);
+
 }  // namespace mlctr::squashfs
