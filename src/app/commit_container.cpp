@@ -71,8 +71,12 @@ void keep_layer(Store& store, const Digest& diff_id, UnnamedFile& file, const st
   sync_directory(store.layer_path(diff_id).parent_path());
 }
 
-void point_reference(Store& store, const ImageReference& reference, const Digest& digest) {
-  store.set_reference({reference_key(ImageSource(reference)), digest, std::time(nullptr)});
+void point_reference(Store& store, const std::optional<ImageReference>& reference, const Digest& digest) {
+  if (reference) store.set_reference({reference_key(ImageSource(*reference)), digest, std::time(nullptr)});
+}
+
+std::string shown(const std::optional<ImageReference>& reference, const Digest& digest) {
+  return reference ? reference->familiar() : digest.to_string();
 }
 
 std::string base_name(const ContainerRecord& record) {
@@ -150,7 +154,7 @@ class LayeredCommit {
 
 // All in one: of an image that has no layers to speak of, a lone squashfs file.
 CommittedImage commit_whole(const Configuration& configuration, const CommitRequest& request,
-                            const StoredContainer& container, const ImageReference& reference, Store& store,
+                            const StoredContainer& container, const std::optional<ImageReference>& reference, Store& store,
                             ProgressBoard& board, const std::stop_token& stop) {
   UnnamedFile file(store.root() / "tmp");
   write_container_image(configuration, container, request.running, file.fd(), board, stop);
@@ -169,14 +173,15 @@ CommittedImage commit_whole(const Configuration& configuration, const CommitRequ
     image.commit(identity.manifest_body, identity.config_body);
   }
   point_reference(store, reference, identity.digest);
-  return {.reference = reference.familiar(), .digest = identity.digest, .bytes = bytes};
+  return {.reference = shown(reference, identity.digest), .digest = identity.digest, .bytes = bytes};
 }
 
 }  // namespace
 
 CommittedImage commit_container(const Configuration& configuration, const CommitRequest& request, ProgressBoard& board,
                                 std::stop_token stop) {
-  const ImageReference reference = parse_new_name(request.reference);
+  std::optional<ImageReference> reference;
+  if (!request.reference.empty()) reference = parse_new_name(request.reference);
   const StoredContainer container = require_container(configuration, request.container);
   Store store(configuration.store, Store::Access::read_write);
   const std::optional<StoredImage> base = find_base(configuration, container.record);
@@ -188,7 +193,7 @@ CommittedImage commit_container(const Configuration& configuration, const Commit
   const Lock lock = store.lock_image(image.digest, stop, {});
   const std::uint64_t bytes = commit.assemble(image);
   point_reference(store, reference, image.digest);
-  return {.reference = reference.familiar(), .digest = image.digest, .bytes = bytes};
+  return {.reference = shown(reference, image.digest), .digest = image.digest, .bytes = bytes};
 }
 
 }  // namespace mlctr
