@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/output.hpp"
+#include "cli/push.hpp"
 #include "cli/suggestion.hpp"
 
 namespace mlctr::cli {

@@ -21,7 +21,6 @@ void add_rm(CLI::App& program, Action& chosen);
 void add_srun(CLI::App& program, Action& chosen);
 void add_save(CLI::App& program, Action& chosen);
 void add_commit(CLI::App& program, Action& chosen);
-void add_push(CLI::App& program, Action& chosen);
 void add_images(CLI::App& program, Action& chosen);
 void add_inspect(CLI::App& program, Action& chosen);
 void add_export(CLI::App& program, Action& chosen);

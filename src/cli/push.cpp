@@ -7,11 +7,11 @@
 #include "app/push_image.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
-#include "cli/commands.hpp"
 #include "cli/compression_option.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_display.hpp"
+#include "cli/push.hpp"
 #include "cli/signals.hpp"
 
 namespace mlctr::cli {
