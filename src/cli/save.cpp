@@ -53,9 +53,7 @@ std::optional<ArchiveRequest> archive_request(const SaveOptions& options) {
     request.name = source.tag;
     return request;
   };
-  if (options.format.empty() || file.starts_with("oci:") || file.starts_with("oci-archive:") ||
-      file.starts_with("docker-archive:")) {
-    if (file.find(':') == file.npos || file.starts_with('/') || file.starts_with('.')) return std::nullopt;
+  if (file.starts_with("oci:") || file.starts_with("oci-archive:") || file.starts_with("docker-archive:")) {
     using Request = std::optional<ArchiveRequest>;
     return std::visit(
         Overloaded{[&](const OciLayoutSource& to) -> Request { return take(ArchiveFormat::oci_directory, to); },
@@ -64,6 +62,7 @@ std::optional<ArchiveRequest> archive_request(const SaveOptions& options) {
                    [](const auto&) -> Request { return std::nullopt; }},
         parse_image_source(file));
   }
+  if (options.format.empty()) return std::nullopt;
   if (options.output->is_piped()) {
     throw UsageError("an archive can't go to standard output: it is not written from its beginning to its end",
                      "name a file for it");
