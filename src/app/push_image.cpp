@@ -169,18 +169,13 @@ class Push {
     }
   }
 
-  // The blob it was pulled as, or one that it was compressed to before.
+  // The blob it was pulled as, or the one that it was compressed to before.
   std::optional<Descriptor> find_there(const PortableLayer& layer) {
     std::vector<Descriptor> candidates;
     if (layer.descriptor) candidates.push_back(*layer.descriptor);
-    using squashfs::BlobCompression;
-    const auto other =
-        request_.compression == BlobCompression::gzip ? BlobCompression::zstd : BlobCompression::gzip;
-    for (const BlobCompression compression : {request_.compression, other}) {
-      if (layer.file.empty()) continue;
-      if (const auto blob = find_layer_blob(layer.file, compression_name(compression))) {
-        candidates.push_back({layer_media_type(compression), blob->digest, blob->size_bytes, {}});
-      }
+    const std::string compression = compression_name(request_.compression);
+    if (const auto blob = layer.file.empty() ? std::nullopt : find_layer_blob(layer.file, compression)) {
+      candidates.push_back({layer_media_type(request_.compression), blob->digest, blob->size_bytes, {}});
     }
     for (const Descriptor& candidate : candidates) {
       if (client_.has_blob(candidate.digest, stop_.get_token())) {

@@ -76,14 +76,15 @@ class Push(PushCase):
             self.assertEqual(result["reference"], self.at(server, image))
             config = json.loads(skopeo("inspect", "--tls-verify=false", "--config", f"docker://{self.at(server, image)}"))
             self.assertEqual(config["rootfs"]["diff_ids"], self.diff_ids(layout(image)))
-            self.assert_unpacks_as(self.layout_of(f"docker://{self.at(server, image)}"), self.squashfs_of(layout(image)))
+            if image != "dialects":  # it has a global pax header, which umoci can't read
+                self.assert_unpacks_as(self.layout_of(f"docker://{self.at(server, image)}"), self.squashfs_of(layout(image)))
         self.assert_no_litter()
 
     def test_pulled_again_it_is_the_same(self):
         server = registries.writable()
         self.pull(layout("busybox"))
         for compression in ("gzip", "zstd"):
-            reference = self.at(server, compression)
+            reference = f"{server.host}/{self.name}/{compression}:1"
             result = json.loads(self.mlctr("push", layout("busybox"), reference, "--compression", compression, "--json")[0])
             self.pull(reference)
             pulled = self.json("inspect", reference)
@@ -92,7 +93,7 @@ class Push(PushCase):
             self.assertEqual({layer["mediaType"].rpartition("+")[2] for layer in pulled["manifest"]["layers"]}, {compression})
             self.assertEqual(tree_of(self.squashfs_of(reference)).keys(), tree_of(self.squashfs_of(layout("busybox"))).keys())
             # And from there it goes on as it is: the registry has those very blobs.
-            again = json.loads(self.mlctr("push", reference, self.at(server, compression + "-copy"), "--json")[0])
+            again = json.loads(self.mlctr("push", reference, reference + "-copy", "--json")[0])
             self.assertEqual((again["digest"], again["sent"]), (result["digest"], 0))
 
     def test_nothing_goes_up_twice(self):
@@ -153,7 +154,7 @@ class Push(PushCase):
         self.fails("push", layout("busybox"), says=["no name in a registry", "destination"])
         self.fails("push", "nothing/here:1", says="no image")
         self.fails("push", layout("busybox"), f"{server.host}/x@sha256:{'0' * 64}", says="digest")
-        self.fails("push", layout("busybox"), f"{server.host}/UPPER:1", says="lower")
+        self.fails("push", layout("busybox"), f"{server.host}/UPPER:1", says="can't be in the repository")
 
     def test_layers_whose_tar_is_not_known(self):
         server = registries.writable()
