@@ -297,7 +297,8 @@ class Commit(SaveTestCase):
         self.assertEqual(inspection["provenance"]["container"], "x")
         self.assertIn("busybox", inspection["provenance"]["reference"])
         self.assertEqual(inspection["config"]["config"], self.json("inspect", layout("busybox"))["config"]["config"])
-        self.assertEqual(self.save("x").read_bytes(), self.squashfs_of("mine:1").read_bytes())
+        without_own = lambda tree: {path: record for path, record in tree.items() if not path.startswith("/.mlctr")}
+        self.assert_same(without_own(tree_of(self.save("x"))), without_own(tree_of(self.squashfs_of("mine:1"))))
         self.assert_no_litter()
         # The same once more is the same image; other content takes the name over.
         self.assertEqual(json.loads(self.mlctr("commit", "x", "mine:2", "--json")[0])["digest"], result["digest"])

@@ -118,7 +118,7 @@ TEST_CASE("an upload that the registry has forgotten is to begin anew") {
   }
   FaultyRegistry registry;
   // Broken, and then nobody knows where it stands.
-  registry.add_fault({{"fault", "cut-upload"}, {"at", 10}, {"method", "PATCH"}});
+  registry.add_fault({{"fault", "cut-upload"}, {"at", 10}, {"keep", true}, {"method", "PATCH"}});
   registry.add_fault({{"fault", "status"}, {"status", 405}, {"method", "GET"}, {"path", "uploads"}});
   CHECK_THROWS_AS(Pusher(registry).send(some_text(1500)), UploadLost);
 }
