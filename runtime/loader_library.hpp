@@ -1,0 +1,19 @@
+// A library that the container's dynamic loader is to find first, whatever the image says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace mlctr::runtime {
+
+/// The flags word of ld.so.cache (ld.so's dl-cache.h): 3 for glibc's ELF, the architecture above it.
+enum class LoaderArchitecture : std::int32_t { i386 = 0x0003, x86_64 = 0x0303, aarch64 = 0x0a03 };
+
+struct LoaderLibrary {
+  std::string soname;  ///< "libcuda.so.1"
+  std::string path;    ///< in the container, absolute
+  LoaderArchitecture architecture = LoaderArchitecture::x86_64;
+  std::string origin{};
+};
+
+}  // namespace mlctr::runtime
