@@ -55,7 +55,7 @@ struct Edits {
   std::vector<LinkEdit> links;
   std::vector<runtime::EnvironmentEdit> environment;
   std::vector<ProgramDirectory> programs;
-  std::vector<runtime::LoaderLibrary> libraries;  ///< first in the container's ld.so.cache
+  std::vector<runtime::LoaderLibrary> libraries;         ///< first in the container's ld.so.cache
   std::optional<runtime::ForwardCompat> forward_compat;  ///< whether the image's own libcuda goes before those
   std::vector<HiddenNode> hidden;
   std::vector<runtime::Renumbering> renumbered;

@@ -94,10 +94,10 @@ Json to_array(const std::vector<Edit>& edits) {
 }  // namespace
 
 std::string to_json(const Edits& edits) {
-  Json json{{"devices", to_array(edits.devices)},     {"mounts", to_array(edits.mounts)},
-            {"links", to_array(edits.links)},         {"environment", to_array(edits.environment)},
-            {"programs", to_array(edits.programs)},   {"libraries", to_array(edits.libraries)},
-            {"hidden", to_array(edits.hidden)},       {"renumbered", to_array(edits.renumbered)},
+  Json json{{"devices", to_array(edits.devices)},   {"mounts", to_array(edits.mounts)},
+            {"links", to_array(edits.links)},       {"environment", to_array(edits.environment)},
+            {"programs", to_array(edits.programs)}, {"libraries", to_array(edits.libraries)},
+            {"hidden", to_array(edits.hidden)},     {"renumbered", to_array(edits.renumbered)},
             {"warnings", to_array(edits.warnings)}};
   if (edits.forward_compat) {
     const bool is_always = edits.forward_compat->when == runtime::ForwardCompat::When::always;

@@ -126,7 +126,8 @@ GpuRequest parse_gpus_option(std::string_view text) {
   for (const std::string& field : fields) {
     const std::string_view word = trimmed(field);
     const std::size_t equals = word.find('=');
-    if (word.empty()) throw UsageError(fmt::format("--gpus {}: nothing between two commas", printable(text)), k_gpus_hint);
+    if (word.empty())
+      throw UsageError(fmt::format("--gpus {}: nothing between two commas", printable(text)), k_gpus_hint);
     if (equals != word.npos && !word.starts_with(k_kind)) {
       take_option(request, word.substr(0, equals), word.substr(equals + 1), text);
     } else if (word == "all") {

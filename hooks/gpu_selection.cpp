@@ -150,7 +150,8 @@ std::vector<SelectedGpu> select_gpus(const GpuRequest& request, GpuChoice choice
       for (const std::string& name : request.names) {
         SelectedGpu one = Finder(choice).find(name);
         if (!is_of_step(one.gpu, choice)) {
-          throw Error(fmt::format("GPU {} is not among those the Slurm step was given", printable(name)), known(choice));
+          throw Error(fmt::format("GPU {} is not among those the Slurm step was given", printable(name)),
+                      known(choice));
         }
         add(selected, std::move(one));
       }

@@ -17,9 +17,9 @@ struct SelectedGpu {
 };
 
 struct GpuChoice {
-  std::vector<NvidiaGpu> usable;                  ///< by this process, in NVML's order
-  std::optional<std::vector<unsigned>> of_step;   ///< minors that the Slurm step was given
-  std::string visible;                            ///< the job's CUDA_VISIBLE_DEVICES, which a count begins with
+  std::vector<NvidiaGpu> usable;                 ///< by this process, in NVML's order
+  std::optional<std::vector<unsigned>> of_step;  ///< minors that the Slurm step was given
+  std::string visible;                           ///< the job's CUDA_VISIBLE_DEVICES, which a count begins with
   /// UUIDs that the kernel module does not tell (MIG, a GPU never used): fills them in. Called when wanted.
   std::function<void(std::vector<NvidiaGpu>&)> ask_nvml;
 };

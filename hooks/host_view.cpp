@@ -70,8 +70,7 @@ bool is_before_by_number(std::string_view left, std::string_view right) {
   return whole_left < whole_right;
 }
 
-HostView::HostView(std::filesystem::path root)
-    : root_(std::move(root)), fd_(open_file(root_, O_PATH | O_DIRECTORY)) {}
+HostView::HostView(std::filesystem::path root) : root_(std::move(root)), fd_(open_file(root_, O_PATH | O_DIRECTORY)) {}
 
 HostView HostView::of_machine() {
   const char* root = ::secure_getenv(k_root_variable);

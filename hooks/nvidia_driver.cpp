@@ -32,10 +32,11 @@ std::vector<std::filesystem::path> library_directories(const HookSettings& setti
   if (!settings.library_paths.empty()) return settings.library_paths;
   std::vector<std::filesystem::path> directories;
   for (const std::string& each :
-       {std::string("/usr/lib64"), fmt::format("/usr/lib/{}", k_triplet), fmt::format("/usr/lib/{}/nvidia/current", k_triplet),
-        std::string("/lib64"), fmt::format("/lib/{}", k_triplet), std::string("/usr/local/nvidia/lib64"),
-        std::string("/usr/local/nvidia/lib"), std::string("/run/opengl-driver/lib"), std::string(k_wsl_libraries),
-        std::string("/usr/lib"), std::string("/usr/lib32"), std::string("/usr/lib/i386-linux-gnu"),
+       {std::string("/usr/lib64"), fmt::format("/usr/lib/{}", k_triplet),
+        fmt::format("/usr/lib/{}/nvidia/current", k_triplet), std::string("/lib64"), fmt::format("/lib/{}", k_triplet),
+        std::string("/usr/local/nvidia/lib64"), std::string("/usr/local/nvidia/lib"),
+        std::string("/run/opengl-driver/lib"), std::string(k_wsl_libraries), std::string("/usr/lib"),
+        std::string("/usr/lib32"), std::string("/usr/lib/i386-linux-gnu"),
         std::string("/usr/lib/i386-linux-gnu/nvidia/current")}) {
     directories.emplace_back(each);
   }
@@ -112,8 +113,7 @@ class LibrarySearch {
     const auto found = root_.find(place_of(directory, subdirectory) / name);
     if (!found) return;
     NvidiaCapabilities wanted_by = capabilities_of_library(stem).value_or(k_graphics);
-    libraries_.push_back(
-        {found->path, name, subdirectory, directory, elf->soname, architecture, wanted_by});
+    libraries_.push_back({found->path, name, subdirectory, directory, elf->soname, architecture, wanted_by});
   }
 
   static std::filesystem::path place_of(const std::filesystem::path& directory, const std::string& subdirectory) {
@@ -134,7 +134,8 @@ class LibrarySearch {
 };
 
 // The versions of the libraries there are, by libcuda's (or NVML's) file names.
-std::vector<DriverVersion> library_versions(const HostView& root, const std::vector<std::filesystem::path>& directories) {
+std::vector<DriverVersion> library_versions(const HostView& root,
+                                            const std::vector<std::filesystem::path>& directories) {
   std::vector<DriverVersion> versions;
   for (const std::filesystem::path& directory : directories) {
     for (const std::string& name : root.list(directory)) {
@@ -184,9 +185,10 @@ std::optional<NvidiaDriver> find_nvidia_driver(const HostView& host, const HookS
   if (!version && versions.empty() && !is_wsl) return std::nullopt;
   if (!version && !versions.empty()) version = versions[0];
   if (version && !versions.empty() && std::ranges::find(versions, *version) == versions.end()) {
-    driver.warnings.push_back(fmt::format("the kernel's driver is {}, its libraries here are {}: programs will not get "
-                                          "along with it until they are the same",
-                                          version->text(), versions[0].text()));
+    driver.warnings.push_back(
+        fmt::format("the kernel's driver is {}, its libraries here are {}: programs will not get "
+                    "along with it until they are the same",
+                    version->text(), versions[0].text()));
     version = versions[0];
   }
   driver.version = version.value_or(DriverVersion());

@@ -12,9 +12,9 @@ namespace {
 
 // Directories whose files of NVIDIA's tell a loader of the driver, below each place of configuration files.
 struct ConfigDirectory {
-  const char* place;      // below /etc and /usr/share, as in the container
+  const char* place;  // below /etc and /usr/share, as in the container
   const char* directory;
-  const char* part;       // of the file's name
+  const char* part;  // of the file's name
   NvidiaCapabilities wanted_by;
 };
 constexpr std::array<ConfigDirectory, 9> k_configs{
@@ -38,7 +38,8 @@ void add_config(Edits& edits, const NvidiaDriver& driver, const HookSettings& se
       const auto file = driver.root.find(place / config.directory / name);
       if (!file || file->kind != HostFileKind::regular) continue;
       const std::string target = fmt::format("{}/{}/{}", config.place, config.directory, name);
-      const bool is_there = std::ranges::any_of(edits.mounts, [&](const auto& mount) { return mount.target == target; });
+      const bool is_there =
+          std::ranges::any_of(edits.mounts, [&](const auto& mount) { return mount.target == target; });
       if (!is_there) edits.mounts.push_back(bind_read_only(file->path, target));
     }
   }
@@ -107,11 +108,13 @@ void add_driver_proc(Edits& edits, const HostView& host, const std::vector<Selec
   edits.mounts.back().if_no_target = runtime::IfNoTarget::fail;
   for (const char* name : {"params", "version", "registry"}) {
     const std::string path = fmt::format("{}/{}", k_place, name);
-    if (host.has(path)) add_proc(edits, runtime::FileMount{without_device_files(host.read(path))}, path, k_quiet | MOUNT_ATTR_RDONLY);
+    if (host.has(path))
+      add_proc(edits, runtime::FileMount{without_device_files(host.read(path))}, path, k_quiet | MOUNT_ATTR_RDONLY);
   }
   for (const SelectedGpu& each : selected) {
     const std::string path = fmt::format("{}/gpus/{}", k_place, each.gpu.bus);
-    if (const auto found = host.find(path)) add_proc(edits, runtime::BindMount{found->path}, path, k_quiet | MOUNT_ATTR_RDONLY);
+    if (const auto found = host.find(path))
+      add_proc(edits, runtime::BindMount{found->path}, path, k_quiet | MOUNT_ATTR_RDONLY);
     for (const MigDevice& mig : each.mig.empty() ? each.gpu.mig : each.mig) {
       const std::string gi = fmt::format("{}/capabilities/gpu{}/mig/gi{}", k_place, each.gpu.minor, mig.gpu_instance);
       for (const std::string& access : {gi + "/access", fmt::format("{}/ci{}/access", gi, mig.compute_instance)}) {

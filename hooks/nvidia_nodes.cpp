@@ -24,7 +24,8 @@ class Nodes {
   }
 
   void require(const std::string& path, const char* what_fails) {
-    if (!add(path)) edits_.warnings.push_back({fmt::format("{} is not there: {}; {}", path, what_fails, k_make_nodes), ""});
+    if (!add(path))
+      edits_.warnings.push_back({fmt::format("{} is not there: {}; {}", path, what_fails, k_make_nodes), ""});
   }
 
  private:
@@ -44,8 +45,9 @@ void add_dri(Edits& edits, Nodes& nodes, const HostView& host, const NvidiaGpu& 
   for (const std::string& path : dri_nodes(host, gpu)) {
     if (!nodes.add(path)) continue;
     const bool is_card = path.find("/card") != path.npos;
-    edits.links.push_back({fmt::format("/dev/dri/by-path/pci-{}-{}", normal_bus_id(gpu.bus), is_card ? "card" : "render"),
-                           "../" + path.substr(path.rfind('/') + 1), ""});
+    edits.links.push_back(
+        {fmt::format("/dev/dri/by-path/pci-{}-{}", normal_bus_id(gpu.bus), is_card ? "card" : "render"),
+         "../" + path.substr(path.rfind('/') + 1), ""});
   }
 }
 
@@ -81,7 +83,8 @@ bool is_selected(const std::vector<SelectedGpu>& selected, unsigned minor) {
   return std::ranges::any_of(selected, [&](const SelectedGpu& each) { return each.gpu.minor == minor; });
 }
 
-void hide_others(Edits& edits, const HostView& host, const HostView& devices, const std::vector<SelectedGpu>& selected) {
+void hide_others(Edits& edits, const HostView& host, const HostView& devices,
+                 const std::vector<SelectedGpu>& selected) {
   for (const std::string& name : devices.list("/dev")) {
     const auto minor = name.starts_with("nvidia") ? whole_number(std::string_view(name).substr(6)) : std::nullopt;
     if (minor && !is_selected(selected, *minor)) edits.hidden.push_back({fmt::format("/dev/{}", name), ""});
@@ -96,8 +99,9 @@ void hide_others(Edits& edits, const HostView& host, const HostView& devices, co
 
 }  // namespace
 
-void add_gpu_nodes(Edits& edits, const HostView& host, const HostView& devices, const std::vector<SelectedGpu>& selected,
-                   const HookRequest& request, NvidiaCapabilities capabilities) {
+void add_gpu_nodes(Edits& edits, const HostView& host, const HostView& devices,
+                   const std::vector<SelectedGpu>& selected, const HookRequest& request,
+                   NvidiaCapabilities capabilities) {
   if (request.device_directory == runtime::DeviceDirectory::hosts) return hide_others(edits, host, devices, selected);
   Nodes nodes(edits, devices);
   nodes.require("/dev/nvidiactl", "no program sees a GPU without it");

@@ -28,7 +28,8 @@ Condition parse_condition(std::string_view text, std::string_view variable) {
   Condition condition{std::string(text.substr(0, at)), std::string(text.substr(at, end - at)),
                       std::string(text.substr(end))};
   constexpr std::array<std::string_view, 6> k_ops{"=", "!=", "<", "<=", ">", ">="};
-  if (std::ranges::find(k_ops, condition.op) == k_ops.end() || condition.value.find_first_of("=!<>") != std::string::npos) {
+  if (std::ranges::find(k_ops, condition.op) == k_ops.end() ||
+      condition.value.find_first_of("=!<>") != std::string::npos) {
     throw Error(fmt::format("{}: '{}' is no condition", variable, printable(text)),
                 "the comparisons are = != < <= > >=; --env NVIDIA_DISABLE_REQUIRE=1 goes on without");
   }

@@ -26,8 +26,8 @@ using Device = void*;
 constexpr int k_success = 0;
 
 // nvmlBrandType_t
-constexpr std::array<const char*, 15> k_brands{"unknown", "quadro",    "tesla",     "nvs",      "grid",
-                                               "geforce", "titan",     "vapps",     "vpc",      "vcs",
+constexpr std::array<const char*, 15> k_brands{"unknown", "quadro",      "tesla",     "nvs",       "grid",
+                                               "geforce", "titan",       "vapps",     "vpc",       "vcs",
                                                "vws",     "cloudgaming", "quadrortx", "nvidiartx", "nvidia"};
 
 class Nvml {

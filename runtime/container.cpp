@@ -64,7 +64,7 @@ CacheOwner owner_of_cache(const BuiltRootfs& built) {
   struct stat status {};
   if (!built.upper) return CacheOwner::container;
   return ::fstatat(built.upper.get(), k_ld_cache + 1, &status, AT_SYMLINK_NOFOLLOW) == 0 ? CacheOwner::container
-                                                                                       : CacheOwner::image;
+                                                                                         : CacheOwner::image;
 }
 
 struct AppliedEdits {
@@ -77,8 +77,7 @@ AppliedEdits apply_edits(const ContainerSpec& spec, const std::vector<OpenMount>
   const std::size_t before = rootfs.made().size();
   apply_mounts(mounts, rootfs, place.scratch);
   AppliedEdits applied;
-  applied.environment =
-      show_to_loader(spec.edits.loader, rootfs, place, spec.hooks.environment, spec.fallback.tell);
+  applied.environment = show_to_loader(spec.edits.loader, rootfs, place, spec.hooks.environment, spec.fallback.tell);
   applied.made.assign(rootfs.made().begin() + static_cast<std::ptrdiff_t>(before), rootfs.made().end());
   return applied;
 }
@@ -106,11 +105,11 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
 
   const Fd files = open_file(fmt::format("/proc/self/fd/{}/files", scratch.get()), O_PATH | O_DIRECTORY);
   apply_mounts(mounts, rootfs, files.get());
-  AppliedEdits applied = apply_edits(
-      spec, edits, rootfs,
-      {.change = spec.access == RootfsAccess::read_only ? CacheChange::cover : CacheChange::replace,
-       .owner = spec.edits.loader.libraries.empty() ? CacheOwner::image : owner_of_cache(built),
-       .scratch = files.get()});
+  AppliedEdits applied =
+      apply_edits(spec, edits, rootfs,
+                  {.change = spec.access == RootfsAccess::read_only ? CacheChange::cover : CacheChange::replace,
+                   .owner = spec.edits.loader.libraries.empty() ? CacheOwner::image : owner_of_cache(built),
+                   .scratch = files.get()});
   HookResults hooked = run_hooks(spec.hooks, spec.scratch);
   apply_mounts(open_mounts(std::move(hooked.mounts), {}), rootfs, files.get());
   // Before the user's own mounts: one on /etc may be a directory of the host's, where nothing is to be made.

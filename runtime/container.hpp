@@ -35,7 +35,7 @@ struct ContainerSpec {
       RootfsAccess::read_write;  ///< read_only: what the mounts need is made, then the rootfs is sealed
   std::vector<Mount> mounts;
   ContainerEdits edits{};  ///< made after those
-  HookScripts hooks{};  ///< run then
+  HookScripts hooks{};     ///< run then
   std::vector<Mount> mounts_after_hooks{};
   Host host;
   std::filesystem::path

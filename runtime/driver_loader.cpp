@@ -38,7 +38,8 @@ std::vector<std::string> directories_of(const std::vector<LoaderLibrary>& librar
   return directories;
 }
 
-std::vector<EnvironmentEdit> by_environment(const std::vector<LoaderLibrary>& libraries, const Environment& environment) {
+std::vector<EnvironmentEdit> by_environment(const std::vector<LoaderLibrary>& libraries,
+                                            const Environment& environment) {
   std::string value = fmt::format("{}", fmt::join(directories_of(libraries), ":"));
   const std::string_view before = environment.value("LD_LIBRARY_PATH");
   if (!before.empty()) value += fmt::format(":{}", before);
@@ -118,7 +119,9 @@ std::vector<EnvironmentEdit> show_to_loader(const LoaderEdits& edits, Rootfs& ro
   if (edits.forward_compat) libraries = find_forward_compat(*edits.forward_compat, rootfs);
   libraries.insert(libraries.end(), edits.libraries.begin(), edits.libraries.end());
   if (is_musl(rootfs)) {
-    if (tell) tell(fmt::format("{}: this image's C library is musl; the driver's libraries are made for glibc", libraries[0].origin));
+    if (tell)
+      tell(fmt::format("{}: this image's C library is musl; the driver's libraries are made for glibc",
+                       libraries[0].origin));
     return by_environment(libraries, environment);
   }
   try {

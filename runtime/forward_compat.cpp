@@ -19,8 +19,9 @@ namespace {
 
 constexpr const char* k_place = "/usr/local/cuda/compat";
 constexpr const char* k_note = ".note.cuda.fwd_compatibility";
-constexpr std::array<const char*, 5> k_libraries{"libcuda.so.1", "libcudadebugger.so.1", "libnvidia-ptxjitcompiler.so.1",
-                                                 "libnvidia-nvvm.so.4", "libnvidia-pkcs11-openssl3.so.1"};
+constexpr std::array<const char*, 5> k_libraries{"libcuda.so.1", "libcudadebugger.so.1",
+                                                 "libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4",
+                                                 "libnvidia-pkcs11-openssl3.so.1"};
 
 unsigned leading_number(std::string_view text) {
   unsigned number = 0;

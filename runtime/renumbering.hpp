@@ -11,8 +11,8 @@
 namespace mlctr::runtime {
 
 struct Renumbering {
-  std::string variable;                               ///< "CUDA_VISIBLE_DEVICES"
-  std::vector<std::pair<unsigned, unsigned>> numbers; ///< outside, inside
+  std::string variable;                                ///< "CUDA_VISIBLE_DEVICES"
+  std::vector<std::pair<unsigned, unsigned>> numbers;  ///< outside, inside
   std::string origin{};
 };
 

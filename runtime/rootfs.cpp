@@ -117,7 +117,8 @@ void Rootfs::note_made(const Fd& parent, const std::string& name) const {
   const auto path_of = [](int fd) { return link_target(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd)).value_or(""); };
   const std::string root = path_of(root_.get()), directory = path_of(parent.get());
   if (!directory.starts_with(root)) return;
-  made_.push_back(fmt::format("{}/{}", root == "/" && directory == "/" ? "" : directory.substr(root == "/" ? 0 : root.size()), name));
+  made_.push_back(fmt::format(
+      "{}/{}", root == "/" && directory == "/" ? "" : directory.substr(root == "/" ? 0 : root.size()), name));
 }
 
 std::optional<Fd> Rootfs::own_directory(std::string_view path) const {

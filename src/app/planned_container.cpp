@@ -97,8 +97,8 @@ void tell_all(const std::vector<std::string>& lines, const RunRequest& request) 
   for (const std::string& line : lines) request.tell(line);
 }
 
-PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject,
-                                   RunRequest request, const ImageConfig& config, const runtime::Host& host,
+PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject, RunRequest request,
+                                   const ImageConfig& config, const runtime::Host& host,
                                    const RuntimeDirectory& directory) {
   if (subject.container) check_still_there(*subject.container);
   check_architecture(subject.image, config);
@@ -139,7 +139,8 @@ void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, 
 // A request's renumbering is settled here: what the program's environment depends on.
 void PlannedContainer::plan_edits(const Configuration& configuration, const RunSubject& subject, RunRequest& request,
                                   const ImageConfig& config) {
-  if (subject.container) remove_driver_traces(subject.container->upper.parent_path());  // of one whose server was killed
+  if (subject.container)
+    remove_driver_traces(subject.container->upper.parent_path());  // of one whose server was killed
   const auto environment = [&] { return container_environment(request, config, spec_.host, configured_); };
   hooks::Edits edits = plan_container_edits(configuration, request, environment(), spec_.host);
   for (const hooks::HookWarning& warning : edits.warnings) {

@@ -135,8 +135,8 @@ std::string explain_hooks(const Configuration& configuration, const RunSubject& 
                           const runtime::Host& host) {
   const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
   const ImageConfig config = config_of(subject.image, host);
-  return hooks::to_json(plan_container_edits(
-      configuration, request, container_environment(request, config, host, drop_ins.environment), host));
+  return hooks::to_json(plan_container_edits(configuration, request,
+                                             container_environment(request, config, host, drop_ins.environment), host));
 }
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,

@@ -36,8 +36,8 @@ struct RunRequest {
   std::string container_name{};  ///< for the program to know; empty: unnamed
   std::string prompt_name{};     ///< see prompt_name_of(); empty: prompts stay as they are
   runtime::BaseOptions base{};
-  std::optional<std::string> gpus{};     ///< --gpus, as it was typed
-  std::vector<std::string> devices{};    ///< --device: "vendor/class=name"
+  std::optional<std::string> gpus{};               ///< --gpus, as it was typed
+  std::vector<std::string> devices{};              ///< --device: "vendor/class=name"
   std::vector<runtime::Renumbering> renumbered{};  ///< what the container's GPUs make of the host's numbers
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;

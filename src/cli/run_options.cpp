@@ -148,9 +148,8 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
 
 std::vector<std::string> given_container_options(const CLI::App& command) {
   std::vector<std::string> given;
-  for (const char* name :
-       {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare", "--host-devices",
-        "--gpus", "--device"}) {
+  for (const char* name : {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare",
+                           "--host-devices", "--gpus", "--device"}) {
     if (command.count(name) > 0) given.emplace_back(name);
   }
   return given;

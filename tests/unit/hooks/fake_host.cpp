@@ -160,8 +160,8 @@ FakeHost& add_nvidia_libraries(FakeHost& host, std::string_view directory, std::
     host.library(fmt::format("{}/{}.so.{}", directory, library.stem, version),
                  fmt::format(fmt::runtime(library.soname), version));
   }
-  for (const char* program : {"nvidia-smi", "nvidia-debugdump", "nvidia-persistenced", "nvidia-cuda-mps-control",
-                              "nvidia-cuda-mps-server"}) {
+  for (const char* program :
+       {"nvidia-smi", "nvidia-debugdump", "nvidia-persistenced", "nvidia-cuda-mps-control", "nvidia-cuda-mps-server"}) {
     host.program(fmt::format("/usr/bin/{}", program));
   }
   return host;

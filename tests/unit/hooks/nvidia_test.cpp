@@ -181,7 +181,8 @@ TEST_CASE("requirements of an image are checked") {
   const auto driver = refused("NVIDIA_REQUIRE_DRIVER=driver>=570.26");
   CHECK(driver.message == "driver 535.104.05 < 570.26 required by the image");
   CHECK(contains(driver.hint, "update the driver or use an image for CUDA 12.2 or older"));
-  CHECK(contains(refused("NVIDIA_REQUIRE_CUDA=cuda>=12.8 brand=unknown,driver>=470,driver<471").message, "CUDA 12.2 < 12.8"));
+  CHECK(contains(refused("NVIDIA_REQUIRE_CUDA=cuda>=12.8 brand=unknown,driver>=470,driver<471").message,
+                 "CUDA 12.2 < 12.8"));
   CHECK(contains(refused("NVIDIA_REQUIRE_X=driver<535").message, "driver 535.104.05 >= 535"));
   CHECK(contains(refused("NVIDIA_REQUIRE_X=driver<").message, "'driver<' is no condition"));
   const auto holds = [&](std::vector<std::string> entries) {
@@ -208,7 +209,8 @@ TEST_CASE("a Slurm step sees what it was given") {
   unreadable.environment.set_entries({"NVIDIA_VISIBLE_DEVICES=all"}, "image");
   CHECK(nvidia_edits(host.view(), unreadable).empty());
   request.gpus = "device=0";  // node 1, which is another job's
-  CHECK(contains(test::thrown_by([&] { nvidia_edits(host.view(), request); }).message, "not among those the Slurm step"));
+  CHECK(
+      contains(test::thrown_by([&] { nvidia_edits(host.view(), request); }).message, "not among those the Slurm step"));
 }
 
 TEST_CASE("a count begins with what the job looks at") {
@@ -222,7 +224,8 @@ TEST_CASE("a count begins with what the job looks at") {
 TEST_CASE("slices of a GPU come with their capability nodes") {
   FakeHost host;
   add_three(host);
-  host.file("/proc/driver/nvidia/capabilities/gpu1/mig/gi3/access").file("/proc/driver/nvidia/capabilities/gpu1/mig/gi3/ci0/access");
+  host.file("/proc/driver/nvidia/capabilities/gpu1/mig/gi3/access")
+      .file("/proc/driver/nvidia/capabilities/gpu1/mig/gi3/ci0/access");
   host.file("/proc/driver/nvidia-caps/mig-minors", "config 1\nmonitor 2\ngpu1/gi3/access 30\ngpu1/gi3/ci0/access 31\n");
   host.file("/dev/nvidia-caps/nvidia-cap30").file("/dev/nvidia-caps/nvidia-cap31");
   const Edits edits = nvidia_edits(host.view(), asks("0:0"));
@@ -259,7 +262,8 @@ TEST_CASE("what the kernel shows of the driver is that of the chosen GPUs, and m
 TEST_CASE("an error names its hook, and a part its origin") {
   FakeHost host;
   add_three(host);
-  CHECK(contains(test::thrown_by([&] { plan_edits(host.view(), asks("device=9")); }).message, "nvidia: --gpus device=9"));
+  CHECK(
+      contains(test::thrown_by([&] { plan_edits(host.view(), asks("device=9")); }).message, "nvidia: --gpus device=9"));
   const Edits edits = plan_edits(host.view(), asks("all"));
   CHECK(edits.mounts[0].target == k_driver_directory);
   CHECK(edits.devices[0].origin == "nvidia");
