@@ -8,6 +8,7 @@
 #include "app/runtime_directory.hpp"
 #include "app/step_container.hpp"
 #include "app/step_holder.hpp"
+#include "app/torch_variables.hpp"
 #include "base/error.hpp"
 #include "runtime/container_socket.hpp"
 
@@ -63,7 +64,10 @@ runtime::Host without_locale(const runtime::Host& host) {
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
   runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
-  std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
+  std::vector<std::string> environment = torch_variables(host.environment, container.image_environment, outgoing_ports());
+  for (std::string& entry : pmix_variables(host.environment, container.image_environment)) {
+    environment.push_back(std::move(entry));
+  }
   environment.insert(environment.end(), request.environment.begin(), request.environment.end());
   runtime::Program program = program_in(container,
                                         {.command = request.command,
