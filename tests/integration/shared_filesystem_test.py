@@ -32,8 +32,9 @@ class SharedStore:
         self.assertTrue(is_root(), "a filesystem is mounted")
         self.all = contextlib.ExitStack()
         self.addCleanup(self.all.close)
-        shared = self.all.enter_context(self.filesystem())
-        self.nodes = [self.all.enter_context(shared.node()) for _ in range(2)]
+        served = self.all.enter_context(self.filesystem())
+        self.shared = served.shared  # on the server: a node may see it late
+        self.nodes = [self.all.enter_context(served.node()) for _ in range(2)]
         self.store = self.nodes[1][0] / "store"  # the one that lives
 
     def store_of(self, node):
@@ -66,7 +67,7 @@ class SharedStore:
             host = nginx.host["slow"]
             self.configure(host)
             first = self.start_on(0, "pull", "--quiet", f"{host}/{PYTHON}")
-            self.assertTrue(until(lambda: any(self.nodes[1][0].glob("store/tmp/sha256-*"))), "it did not begin")
+            self.assertTrue(until(lambda: any(self.shared.glob("store/tmp/sha256-*"))), "it did not begin")
             second = self.start_on(1, "pull", "--quiet", f"{host}/{PYTHON}")
             first.send_signal(signal.SIGKILL)
             self.nodes[0][1].kill()  # with all that it held

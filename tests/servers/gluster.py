@@ -6,7 +6,7 @@ from server import Server, free_port
 SERVER_VOLUME = """\
 volume posix
   type storage/posix
-  option directory {brick}
+  option directory {shared}
 end-volume
 volume locks
   type features/locks
@@ -33,17 +33,17 @@ end-volume
 
 
 class Gluster(Server):
-    """As root. The brick is on a disk: it needs xattrs of the trusted namespace, which tmpfs has not everywhere."""
+    """As root. What is shared lies on a disk: it needs xattrs of the trusted namespace, which tmpfs has not everywhere."""
 
     def __init__(self):
         super().__init__()
         self.directory.chmod(0o755)
-        self.brick = self.directory / "brick"
-        self.brick.mkdir()
-        self.brick.chmod(0o777)
+        self.shared = self.directory / "shared"
+        self.shared.mkdir()
+        self.shared.chmod(0o777)
         self.ports = [free_port()]
         for name, text in (("server", SERVER_VOLUME), ("client", CLIENT_VOLUME)):
-            (self.directory / f"{name}.vol").write_text(text.format(brick=self.brick, port=self.ports[0]))
+            (self.directory / f"{name}.vol").write_text(text.format(shared=self.shared, port=self.ports[0]))
 
     def command(self):
         return ["glusterfsd", "--no-daemon", f"--volfile={self.directory}/server.vol", "--log-file=-"]
