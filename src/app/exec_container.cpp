@@ -103,7 +103,8 @@ Found find_running(const Configuration& configuration, std::string_view text) {
   const auto pid = parse_pid(text);
   if (pid) {
     if (auto found = join_container_of(directory, *pid)) return std::move(*found);
-    throw NotRunningHere(fmt::format("no container of yours has a process {}", *pid), "`mlctr ps` lists those that run");
+    throw NotRunningHere(fmt::format("no container of yours has a process {}", *pid),
+                         "`mlctr ps` lists those that run");
   }
   if (text.find_first_not_of("0123456789") == text.find('.')) {
     throw NotRunningHere(fmt::format("no container of a step {} runs here", text), "`mlctr ps --slurm` lists them");

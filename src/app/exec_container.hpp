@@ -28,7 +28,7 @@ struct ExecRequest {
   std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
   std::string working_directory{};         ///< empty: as the container's first program
   Prompt prompt = Prompt::plain;
-  std::vector<runtime::Mount> mounts{};    ///< those the caller knows the container has: one may show its directory
+  std::vector<runtime::Mount> mounts{};  ///< those the caller knows the container has: one may show its directory
 };
 
 /// Nothing on this machine runs under that name.

@@ -95,21 +95,25 @@ std::string first_line(const std::string& text) {
 
 // coreutils' timeout lets what was printed until then be read, and srun end its step.
 NodesAnswer ask_job(const std::string& srun, const SlurmJob& job, std::chrono::seconds patience) {
-  std::vector<std::string> words{"timeout", fmt::format("--kill-after={}", k_srun_end.count()),
-                                 std::to_string(patience.count()), srun, "--quiet", "--input=none", "--chdir=/"};
+  std::vector<std::string> words{"timeout",
+                                 fmt::format("--kill-after={}", k_srun_end.count()),
+                                 std::to_string(patience.count()),
+                                 srun,
+                                 "--quiet",
+                                 "--input=none",
+                                 "--chdir=/"};
   for (std::string& word : words_beside(job.id, job.nodes)) words.push_back(std::move(word));
-  for (const std::string& word : {std::filesystem::read_symlink("/proc/self/exe").string(), std::string("step"),
-                                  std::string("list")}) {
+  for (const std::string& word :
+       {std::filesystem::read_symlink("/proc/self/exe").string(), std::string("step"), std::string("list")}) {
     words.push_back(word);
   }
-  const ProcessResult result = run_process({.arguments = std::move(words),
-                                            .timeout = patience + 2 * k_srun_end,
-                                            .max_output_bytes = 16u << 20});
+  const ProcessResult result =
+      run_process({.arguments = std::move(words), .timeout = patience + 2 * k_srun_end, .max_output_bytes = 16u << 20});
   NodesAnswer answer = parse_lines(result.standard_output, job.nodes, job.id);
   constexpr int k_timed_out = 124, k_killed = 137;
   const bool is_late = result.exit_code == k_timed_out || result.exit_code == k_killed;
-  const std::string cause = is_late ? fmt::format("no answer within {} s", patience.count())
-                                    : first_line(result.standard_error);
+  const std::string cause =
+      is_late ? fmt::format("no answer within {} s", patience.count()) : first_line(result.standard_error);
   for (SilentNode& silent : answer.silent) silent.cause = cause.empty() ? "no answer" : cause;
   return answer;
 }
@@ -185,7 +189,8 @@ NodesAnswer parse_lines(std::string_view text, const std::vector<std::string>& a
 
 NodesAnswer ask_nodes(const std::vector<SlurmJob>& jobs, std::chrono::seconds patience) {
   const auto srun = find_slurm_program("srun");
-  if (!srun) throw Error("cannot find Slurm's srun in PATH", "with `module load slurm`, or on a login node, it is there");
+  if (!srun)
+    throw Error("cannot find Slurm's srun in PATH", "with `module load slurm`, or on a login node, it is there");
   NodesAnswer all;
   for (std::size_t begin = 0; begin < jobs.size(); begin += k_sruns_at_once) {
     std::vector<std::future<NodesAnswer>> answers;

@@ -1,5 +1,5 @@
-// The containers that steps of Slurm's jobs have: on this node, and on all nodes of running jobs, which are asked by a step
-// of each job's own (`mlctr step list`).
+// The containers that steps of Slurm's jobs have: on this node, and on all nodes of running jobs, which are asked by a
+// step of each job's own (`mlctr step list`).
 #pragma once
 
 #include <chrono>

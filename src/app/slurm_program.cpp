@@ -23,8 +23,8 @@ bool is_same_file(const struct stat& a, const fs::path& b) {
 }
 
 bool is_of_step(std::string_view variable) {
-  constexpr std::array<std::string_view, 8> k_beginnings{
-      "SLURM_", "SLURMD_", "_SLURM_SPANK_", "SRUN_", "PMI", "OMPI_", "MLCTR_CONTAINER_", "PYXIS_CONTAINER_"};
+  constexpr std::array<std::string_view, 8> k_beginnings{"SLURM_", "SLURMD_", "_SLURM_SPANK_",    "SRUN_",
+                                                         "PMI",    "OMPI_",   "MLCTR_CONTAINER_", "PYXIS_CONTAINER_"};
   constexpr std::string_view k_where_the_cluster_is = "SLURM_CONF=";
   return !variable.starts_with(k_where_the_cluster_is) &&
          std::ranges::any_of(k_beginnings, [&](std::string_view beginning) { return variable.starts_with(beginning); });

@@ -7,8 +7,8 @@
 
 namespace mlctr {
 
-/// Says when a task gets them: "always" (the default), "never", or "image": only in images that have PYTORCH_VERSION, as
-/// NVIDIA's and PyTorch's do (enroot's rule). In the task's environment.
+/// Says when a task gets them: "always" (the default), "never", or "image": only in images that have PYTORCH_VERSION,
+/// as NVIDIA's and PyTorch's do (enroot's rule). In the task's environment.
 inline constexpr std::string_view k_torch_choice = "MLCTR_SLURM_PYTORCH";
 
 /// The ports that a kernel gives to outgoing connections (ip_local_port_range in ip(7)).

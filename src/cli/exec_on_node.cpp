@@ -63,14 +63,14 @@ std::vector<SlurmContainer> find_containers(const SlurmJob& job, const std::stri
   SlurmJob asked = job;
   if (!node.empty()) {
     if (std::ranges::find(job.nodes, node) == job.nodes.end()) {
-      throw Error(fmt::format("job {} has no node {}: it runs on {}", job.id, printable(node), fmt::join(job.nodes, ", ")));
+      throw Error(
+          fmt::format("job {} has no node {}: it runs on {}", job.id, printable(node), fmt::join(job.nodes, ", ")));
     }
     asked.nodes = {node};
   }
   NodesAnswer answer = ask_nodes({asked}, k_patience);
-  std::erase_if(answer.containers, [&](const SlurmContainer& one) {
-    return one.job != job.id || (!step.empty() && one.step != step);
-  });
+  std::erase_if(answer.containers,
+                [&](const SlurmContainer& one) { return one.job != job.id || (!step.empty() && one.step != step); });
   if (!answer.containers.empty()) return answer.containers;
   const std::string title = step.empty() ? "job " + job.id : fmt::format("step {}.{}", job.id, step);
   const std::string place = node.empty() ? "" : fmt::format(" on {}", node);
@@ -89,7 +89,9 @@ SlurmContainer choose(const SlurmJob& job, const std::vector<SlurmContainer>& co
     throw Error(fmt::format("job {} has containers in several steps: {}", job.id, fmt::join(steps, ", ")),
                 fmt::format("mlctr exec {} COMMAND enters that step's", *steps.begin()));
   }
-  const auto place = [&](const SlurmContainer& one) { return std::ranges::find(job.nodes, one.node) - job.nodes.begin(); };
+  const auto place = [&](const SlurmContainer& one) {
+    return std::ranges::find(job.nodes, one.node) - job.nodes.begin();
+  };
   return *std::ranges::min_element(containers, {}, place);
 }
 

@@ -11,8 +11,8 @@ namespace mlctr::cli {
 bool is_slurm_step(std::string_view text);
 
 /// Becomes an srun that runs `mlctr exec` on the node; its output, exit code and terminal are the command's.
-/// `node`: empty for the first that has the container. `options` and `command` are mlctr exec's. Throws Error where there
-/// is no such job of the user's, or no one container that can be meant.
+/// `node`: empty for the first that has the container. `options` and `command` are mlctr exec's. Throws Error where
+/// there is no such job of the user's, or no one container that can be meant.
 [[noreturn]] void exec_on_node(std::string_view step, const std::string& node, const std::vector<std::string>& options,
                                const std::vector<std::string>& command);
 

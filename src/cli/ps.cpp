@@ -116,7 +116,7 @@ void add_ps(CLI::App& program, Action& chosen) {
       "running),\n"
       "        and with --all: created, changes (bytes on disk);\n"
       "        with --slurm: job, step, node, user, id, name, image, processes, started\n");
-  command->final_callback([options, &chosen] { 
+  command->final_callback([options, &chosen] {
     chosen = [options] {
       return options->whose == ListOptions::Whose::slurms ? list_slurm(options->format) : list(*options);
     };

@@ -65,7 +65,8 @@ int list_slurm(Format format) {
   answer.containers.insert(answer.containers.end(), here.begin(), here.end());
   sort_containers(answer.containers);
   for (const SilentNode& silent : answer.silent) {
-    say(fmt::format("warning: {} (job {}) is not listed: {}", printable(silent.node), silent.job, printable(silent.cause)));
+    say(fmt::format("warning: {} (job {}) is not listed: {}", printable(silent.node), silent.job,
+                    printable(silent.cause)));
   }
   if (format == Format::json) {
     print_objects(answer.containers);

@@ -7,9 +7,9 @@ using namespace mlctr;
 using Words = std::vector<std::string>;
 
 TEST_CASE("PMIx's settings by their later names") {
-  CHECK(pmix_variables({"PMIX_PTL_MODULE=tcp", "PMIX_GDS_MODULE=hash", "PMIX_SECURITY_MODE=munge",
-                        "PMIX_MCA_psec=native"},
-                       {}) == Words{"PMIX_MCA_ptl=tcp", "PMIX_MCA_gds=hash"});
+  CHECK(pmix_variables(
+            {"PMIX_PTL_MODULE=tcp", "PMIX_GDS_MODULE=hash", "PMIX_SECURITY_MODE=munge", "PMIX_MCA_psec=native"}, {}) ==
+        Words{"PMIX_MCA_ptl=tcp", "PMIX_MCA_gds=hash"});
   CHECK(pmix_variables({"PMIX_GDS_MODULE=hash"}, {"PMIX_MCA_gds=ds21"}).empty());
   CHECK(pmix_variables({"PMIX_GDS_MODULE=hash", "PMIX_MCA_gds="}, {}).empty());
   CHECK(pmix_variables({"PMIX_GDS_MODULE="}, {}).empty());

@@ -9,14 +9,22 @@ using namespace mlctr;
 namespace {
 
 SlurmContainer container(const std::string& job, const std::string& step, const std::string& node) {
-  return {.job = job, .step = step, .node = node, .user = "me", .id = job + "." + step, .name = {}, .image = "python:3.8",
-          .processes = 2, .started_at = 5};
+  return {.job = job,
+          .step = step,
+          .node = node,
+          .user = "me",
+          .id = job + "." + step,
+          .name = {},
+          .image = "python:3.8",
+          .processes = 2,
+          .started_at = 5};
 }
 
 }  // namespace
 
 TEST_CASE("what a node prints is read again, from among other lines") {
-  const std::string text = "Welcome to n1\n" + to_lines("n1", {container("12", "0", "n1"), container("12", "batch", "n1")}) +
+  const std::string text = "Welcome to n1\n" +
+                           to_lines("n1", {container("12", "0", "n1"), container("12", "batch", "n1")}) +
                            "{\"job\": 5}\n[1]\n{\n" + to_lines("n3", {});
   const NodesAnswer answer = parse_lines(text, {"n1", "n2", "n3"}, "12");
   REQUIRE(answer.containers.size() == 2);
@@ -49,7 +57,8 @@ TEST_CASE("containers are listed once, by job and step as numbers") {
 }
 
 TEST_CASE("squeue's lines") {
-  const auto jobs = parse_queue("12|RUNNING|1000|n[1-2]|None\n13|PENDING|1000||Resources|odd\nslurm_load_jobs error\n|x\n");
+  const auto jobs =
+      parse_queue("12|RUNNING|1000|n[1-2]|None\n13|PENDING|1000||Resources|odd\nslurm_load_jobs error\n|x\n");
   REQUIRE(jobs.size() == 2);
   CHECK(jobs[0].runs());
   CHECK(jobs[0].uid == 1000);

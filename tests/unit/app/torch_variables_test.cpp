@@ -13,9 +13,14 @@ using Words = std::vector<std::string>;
 
 namespace {
 
-const Words k_task{"SLURM_JOB_ID=12",           "SLURM_STEP_ID=3", "SLURM_STEP_NUM_TASKS=8",
-                   "SLURM_PROCID=5",            "SLURM_LOCALID=1", "SLURM_STEP_NODELIST=n[2-5]",
-                   "SLURM_STEP_TASKS_PER_NODE=2(x4)", "SLURM_NODEID=2"};
+const Words k_task{"SLURM_JOB_ID=12",
+                   "SLURM_STEP_ID=3",
+                   "SLURM_STEP_NUM_TASKS=8",
+                   "SLURM_PROCID=5",
+                   "SLURM_LOCALID=1",
+                   "SLURM_STEP_NODELIST=n[2-5]",
+                   "SLURM_STEP_TASKS_PER_NODE=2(x4)",
+                   "SLURM_NODEID=2"};
 
 Words with(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
@@ -44,7 +49,8 @@ TEST_CASE("each task of several finds what torch.distributed reads") {
 }
 
 TEST_CASE("what the user or the image sets wins, even if it is nothing") {
-  CHECK(found(with(k_task, {"MASTER_PORT=1234", "RANK="}), {"WORLD_SIZE=2"}) == Words{"MASTER_ADDR=n2", "LOCAL_RANK=1"});
+  CHECK(found(with(k_task, {"MASTER_PORT=1234", "RANK="}), {"WORLD_SIZE=2"}) ==
+        Words{"MASTER_ADDR=n2", "LOCAL_RANK=1"});
   CHECK(found(k_task, {"MASTER_ADDR="}).front() == "MASTER_PORT=13769");
 }
 
@@ -82,8 +88,9 @@ TEST_CASE("a task alone is no rank, nor is a batch script") {
 }
 
 TEST_CASE("the port is none that outgoing connections get") {
-  for (const OutgoingPorts outgoing : {OutgoingPorts{32768, 60999}, OutgoingPorts{1024, 30000}, OutgoingPorts{10000, 65535},
-                                       OutgoingPorts{20000, 30000}, OutgoingPorts{9000, 65000}, OutgoingPorts{29999, 65535}}) {
+  for (const OutgoingPorts outgoing :
+       {OutgoingPorts{32768, 60999}, OutgoingPorts{1024, 30000}, OutgoingPorts{10000, 65535},
+        OutgoingPorts{20000, 30000}, OutgoingPorts{9000, 65000}, OutgoingPorts{29999, 65535}}) {
     for (const unsigned job : {0u, 1u, 4711u, 99'999u, 4'000'000'000u}) {
       CAPTURE(outgoing.first);
       CAPTURE(job);
