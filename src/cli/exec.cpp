@@ -70,10 +70,10 @@ void add_exec(CLI::App& program, Action& chosen) {
       ->add_option("--node", options->node, "Of a Slurm job, the node to enter (default: the first with a container)")
       ->type_name("NODE");
   command->footer(
-      "PID: of any process in it; or a Slurm job's or step's id, 1234.0, on whichever node.\n"
-      "Without a COMMAND: a shell. It sees the container's files, mounts and processes;\n"
-      "environment, directory and user are those of the program that started the\n"
-      "container, but for what the options say. In a step: its first task's environment.\n");
+      "PID: of any process in it; or a Slurm job's or step's id, 1234.0, wherever it\n"
+      "runs. Without a COMMAND: a shell. It sees the container's files, mounts and\n"
+      "processes; environment, directory and user are those of the program that started\n"
+      "the container (of a step: its first task's environment), but for the options.\n");
   command->final_callback([options, command, &chosen] {
     options->words = command->remaining();
     if (command->count("--remap-root") + command->count("--no-remap-root") > 0) {
