@@ -2,6 +2,7 @@
 // carries it out by descriptor (runtime/apply_edits.hpp); `--explain-hooks` prints it.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -41,6 +42,15 @@ struct ProgramDirectory {
   std::string origin;
 };
 
+/// A program of the host's that an admin allowed, run while the container is made: as one of hooks.d is, but for its
+/// environment, which is empty.
+struct HostProgram {
+  std::filesystem::path path;
+  std::vector<std::string> arguments;  ///< with arguments[0]
+  std::chrono::seconds timeout{};
+  std::string origin;
+};
+
 struct HookWarning {
   std::string text;
   std::string origin;
@@ -54,6 +64,7 @@ struct Edits {
   std::vector<ProgramDirectory> programs;
   std::vector<runtime::LoaderLibrary> libraries;  ///< first in the container's ld.so.cache
   std::vector<HiddenNode> hidden;
+  std::vector<HostProgram> host_programs;
   std::vector<HookWarning> warnings;
 
   bool empty() const noexcept;
