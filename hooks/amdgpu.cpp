@@ -55,13 +55,13 @@ std::optional<Ask> ask_of(const HostView& host, const HookRequest& request) {
 }
 
 // ROCr counts among the GPUs it sees, HIP among those that ROCr shows.
-void renumber_variables(Edits& edits, const HookRequest& request, const std::vector<std::size_t>& chosen) {
-  const bool is_rocr = request.job.has("ROCR_VISIBLE_DEVICES");
-  if (is_rocr) {
-    add_renumbered(edits, request, "ROCR_VISIBLE_DEVICES", chosen);
+void renumber_variables(Edits& edits, const HookRequest& request, std::size_t all,
+                        const std::vector<std::size_t>& chosen) {
+  if (request.job.has("ROCR_VISIBLE_DEVICES")) {
+    add_renumbering(edits, "ROCR_VISIBLE_DEVICES", all, chosen);
     return;
   }
-  for (const char* name : {"HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL"}) add_renumbered(edits, request, name, chosen);
+  for (const char* name : {"HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL"}) add_renumbering(edits, name, all, chosen);
 }
 
 std::vector<DeviceNames> names_of(const std::vector<AmdGpu>& gpus) {
@@ -108,7 +108,7 @@ Edits amdgpu_edits(const HostView& host, const HookRequest& request) {
   for (std::size_t i = 0; i < usable.size(); ++i) {
     if (std::ranges::find(chosen, i) == chosen.end()) hide_device(edits, request, "/dev/dri/" + usable[i].node);
   }
-  renumber_variables(edits, request, chosen);
+  renumber_variables(edits, request, usable.size(), chosen);
   return edits;
 }
 

@@ -11,10 +11,13 @@
 #include "base/printable.hpp"
 #include "hooks/cdi_mount.hpp"
 #include "hooks/cdi_places.hpp"
+#include "hooks/device_edits.hpp"
 #include "hooks/document.hpp"
 #include "hooks/foreign_hook.hpp"
 #include "hooks/loaded_library.hpp"
 #include "hooks/nvidia_cdi_hook.hpp"
+#include "hooks/nvidia_driver.hpp"
+#include "hooks/nvidia_plan.hpp"
 
 namespace mlctr::hooks {
 namespace {
@@ -65,6 +68,7 @@ class Planner {
     for (const PlacedLink& link : links_) add_link(link);
     for (const runtime::LoaderLibrary& library : edits_.libraries) add_soname_link(library);
     add_program_directory();
+    finish_nvidia();
     return std::move(edits_);
   }
 
@@ -89,9 +93,12 @@ class Planner {
   void take(const UpdateLoaderCache& cache, const std::string&) {
     for (const std::string& folder : cache.folders) folders_.insert(folder);
   }
-  void take(const EnableCudaCompat&, const std::string&) {}
-  void take(const ChangeModes&, const std::string&) {}
-  void take(const DisableNodeModification&, const std::string&) {}
+  void take(const EnableCudaCompat&, const std::string&) {
+    if (const auto version = find_nvidia_version(host_)) set_forward_compat(edits_, *version, request_.settings);
+  }
+  void take(const DisableNodeModification&, const std::string&) { may_change_nodes_ = false; }
+  void take(const ChangeModes&, const std::string&) {}  // of directories that are 0755 as we make them
+  // Nothing to do: /proc/driver/nvidia and /dev show EGL no GPU that is not the container's.
   void take(const UpdateApplicationProfile&, const std::string&) {}
   void take(const UnknownNvidiaHook& hook, const std::string& origin) {
     warn(origin, fmt::format("the hook {} of NVIDIA's is not known here, and left out", printable(hook.name)));
@@ -216,6 +223,20 @@ class Planner {
     add_link_at(path.parent_path() / library.soname, path.filename(), library.origin);
   }
 
+  void finish_nvidia() {
+    std::vector<SelectedGpu> selected;
+    std::vector<std::string> others;
+    for (NvidiaGpu& gpu : list_nvidia_gpus(host_)) {
+      const std::string node = fmt::format("/dev/nvidia{}", gpu.minor);
+      const bool is_given = std::ranges::find(edits_.devices, node, &DeviceNode::target) != edits_.devices.end();
+      if (is_given) selected.push_back({std::move(gpu), {}});
+      if (!is_given) others.push_back(node);
+    }
+    if (!may_change_nodes_) add_driver_proc(edits_, host_, selected);
+    if (selected.empty()) return;
+    for (const std::string& node : others) hide_device(edits_, request_, node);
+  }
+
   void add_program_directory() {
     const std::string directory = std::string(k_driver_directory) + "/bin";
     const auto is_in = [&](const std::string& path) { return is_below(path, directory); };
@@ -233,6 +254,7 @@ class Planner {
   std::vector<PlacedLink> links_{};
   std::vector<const CdiMount*> mounts_{};
   std::map<const CdiMount*, std::string> origins_{};
+  bool may_change_nodes_ = true;
   Edits edits_{};
 };
 

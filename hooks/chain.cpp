@@ -8,13 +8,21 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "hooks/amdgpu.hpp"
+#include "hooks/cdi.hpp"
+#include "hooks/infiniband.hpp"
+#include "hooks/intel.hpp"
 #include "hooks/nvidia.hpp"
 
 namespace mlctr::hooks {
 namespace {
 
 // A CDI file's edits come first: where it defines what is asked for, the others leave that to it.
-constexpr std::array<Hook, 1> k_chain{{{"nvidia", nvidia_edits}}};
+constexpr std::array<Hook, 5> k_chain{{{"cdi", cdi_edits},
+                                       {"nvidia", nvidia_edits},
+                                       {"amdgpu", amdgpu_edits},
+                                       {"intel", intel_edits},
+                                       {"infiniband", infiniband_edits}}};
 
 template <class Edit>
 void name_origin(std::vector<Edit>& edits, std::string_view name) {
@@ -31,7 +39,10 @@ void name_origins(Edits& edits, std::string_view name) {
   name_origin(edits.programs, name);
   name_origin(edits.libraries, name);
   name_origin(edits.hidden, name);
+  name_origin(edits.host_programs, name);
+  name_origin(edits.renumbered, name);
   name_origin(edits.warnings, name);
+  if (edits.forward_compat && edits.forward_compat->origin.empty()) edits.forward_compat->origin = name;
 }
 
 Edits plan_one(const Hook& hook, const HostView& host, const HookRequest& request) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 #include <set>
 
@@ -15,28 +14,15 @@
 #include "hooks/job_gpus.hpp"
 #include "hooks/list_words.hpp"
 #include "hooks/render_nodes.hpp"
+#include "hooks/whole_number.hpp"
 
 namespace mlctr::hooks {
 namespace {
 
 constexpr unsigned k_intel = 0x8086;
 
-struct Place {
-  std::size_t number;
-  std::string_view rest;  // ".0"
-};
-
-std::optional<Place> place_of(std::string_view word) {
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  const std::string_view rest(end, static_cast<std::size_t>(word.data() + word.size() - end));
-  return rest.empty() || rest.front() == '.' ? std::optional(Place{number, rest}) : std::nullopt;
-}
-
 std::optional<std::size_t> find_device(std::string_view word, const std::vector<DeviceNames>& devices) {
-  const auto place = place_of(word);
-  if (place && place->rest.empty()) return place->number < devices.size() ? std::optional(place->number) : std::nullopt;
+  if (const auto place = whole_number(word)) return *place < devices.size() ? std::optional(*place) : std::nullopt;
   const auto is_it = [&](const DeviceNames& names) {
     return std::ranges::any_of(names, [&](const std::string& name) { return lowered(name) == lowered(word); });
   };
@@ -98,23 +84,6 @@ std::vector<std::size_t> choose_devices(std::string_view text, const std::vector
     }
   }
   return {chosen.begin(), chosen.end()};
-}
-
-std::optional<std::string> renumber_places(std::string_view list, const std::vector<std::size_t>& chosen) {
-  std::vector<std::string> words;
-  bool is_changed = false;
-  for (const std::string_view word : list_words(list)) {
-    const auto place = place_of(word);
-    if (!place) {
-      words.emplace_back(word);
-      continue;
-    }
-    const auto found = std::ranges::find(chosen, place->number);
-    const auto number = static_cast<std::size_t>(found - chosen.begin());
-    is_changed |= found == chosen.end() || number != place->number;
-    if (found != chosen.end()) words.push_back(fmt::format("{}{}", number, place->rest));
-  }
-  return is_changed ? std::optional(fmt::format("{}", fmt::join(words, ","))) : std::nullopt;
 }
 
 std::optional<std::string> native_device_list(const HostView& host, const HookRequest& request, const CdiKind& kind) {

@@ -1,5 +1,4 @@
-// Which of a vendor's devices a container gets, said in a list, and what becomes of the lists of indices that a job's
-// environment has (ROCR_VISIBLE_DEVICES, ZE_AFFINITY_MASK) where it gets fewer.
+// Which of a vendor's devices a container gets, said in a list of places and names.
 #pragma once
 
 #include <optional>
@@ -20,10 +19,6 @@ using DeviceNames = std::vector<std::string>;
 /// whatever their case. Throws Error that says what there is; `what`: "AMD GPU".
 std::vector<std::size_t> choose_devices(std::string_view text, const std::vector<DeviceNames>& devices,
                                         std::string_view what);
-
-/// A list of places among all of them as one of places among the chosen (rising); who is not chosen goes. Names, and
-/// what follows a place ("1.0"), stay. Absent where nothing of it changes.
-std::optional<std::string> renumber_places(std::string_view list, const std::vector<std::size_t>& chosen);
 
 /// The GPUs of `devices` (--device) of that kind that no CDI file defines: "0,1"; absent where there are none. They
 /// are for a vendor's own hook to find.

@@ -1,7 +1,5 @@
 #include "hooks/device_edits.hpp"
 
-#include "hooks/device_choice.hpp"
-
 namespace mlctr::hooks {
 
 void add_device(Edits& edits, const HostView& host, const std::string& path) {
@@ -12,13 +10,14 @@ void hide_device(Edits& edits, const HookRequest& request, const std::string& pa
   if (request.device_directory == runtime::DeviceDirectory::hosts) edits.hidden.push_back({path, ""});
 }
 
-void add_renumbered(Edits& edits, const HookRequest& request, const std::string& name,
-                    const std::vector<std::size_t>& chosen) {
-  if (!request.job.has(name) || request.environment.value(name) != request.job.value(name)) return;
-  auto list = renumber_places(request.job.value(name), chosen);
-  if (!list) return;
-  if (list->empty()) list.reset();
-  edits.environment.push_back({name, std::move(list), ""});
+void add_renumbering(Edits& edits, const std::string& variable, std::size_t all,
+                     const std::vector<std::size_t>& chosen) {
+  if (chosen.size() == all) return;
+  runtime::Renumbering renumbering{.variable = variable, .numbers = {}};
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    renumbering.numbers.emplace_back(static_cast<unsigned>(chosen[i]), static_cast<unsigned>(i));
+  }
+  edits.renumbered.push_back(std::move(renumbering));
 }
 
 }  // namespace mlctr::hooks

@@ -17,9 +17,7 @@ void add_device(Edits& edits, const HostView& host, const std::string& path);
 /// A node that the container is not to open: nothing to do where its /dev has only what it was given.
 void hide_device(Edits& edits, const HookRequest& request, const std::string& path);
 
-/// The job's variable with places among the chosen devices, where that changes it; it goes where nothing is left of
-/// it. One that the container's user or image sets stays.
-void add_renumbered(Edits& edits, const HookRequest& request, const std::string& name,
-                    const std::vector<std::size_t>& chosen);
+/// The job's variable counts places among `all` devices the host shows, the container's among the chosen (rising).
+void add_renumbering(Edits& edits, const std::string& variable, std::size_t all, const std::vector<std::size_t>& chosen);
 
 }  // namespace mlctr::hooks

@@ -4,12 +4,14 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/environment.hpp"
 #include "runtime/loader_library.hpp"
 #include "runtime/mount.hpp"
+#include "runtime/renumbering.hpp"
 
 namespace mlctr::hooks {
 
@@ -63,8 +65,10 @@ struct Edits {
   std::vector<runtime::EnvironmentEdit> environment;
   std::vector<ProgramDirectory> programs;
   std::vector<runtime::LoaderLibrary> libraries;  ///< first in the container's ld.so.cache
+  std::optional<runtime::ForwardCompat> forward_compat;  ///< whether the image's own libcuda goes before those
   std::vector<HiddenNode> hidden;
   std::vector<HostProgram> host_programs;
+  std::vector<runtime::Renumbering> renumbered;
   std::vector<HookWarning> warnings;
 
   bool empty() const noexcept;

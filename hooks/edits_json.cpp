@@ -68,6 +68,14 @@ Json to_value(const ProgramDirectory& directory) {
 Json to_value(const HiddenNode& hidden) {
   return {{"path", hidden.path}};
 }
+Json to_value(const runtime::Renumbering& renumbered) {
+  return {{"variable", renumbered.variable}, {"numbers", renumbered.numbers}};
+}
+Json to_value(const HostProgram& program) {
+  return {{"path", program.path.string()},
+          {"arguments", program.arguments},
+          {"timeout_seconds", program.timeout.count()}};
+}
 Json to_value(const HookWarning& warning) {
   return {{"text", warning.text}};
 }
@@ -91,10 +99,17 @@ Json to_array(const std::vector<Edit>& edits) {
 }  // namespace
 
 std::string to_json(const Edits& edits) {
-  const Json json{{"devices", to_array(edits.devices)},       {"mounts", to_array(edits.mounts)},
-                  {"links", to_array(edits.links)},           {"environment", to_array(edits.environment)},
-                  {"programs", to_array(edits.programs)},     {"libraries", to_array(edits.libraries)},
-                  {"hidden", to_array(edits.hidden)},         {"warnings", to_array(edits.warnings)}};
+  Json json{{"devices", to_array(edits.devices)},     {"mounts", to_array(edits.mounts)},
+            {"links", to_array(edits.links)},         {"environment", to_array(edits.environment)},
+            {"programs", to_array(edits.programs)},   {"libraries", to_array(edits.libraries)},
+            {"hidden", to_array(edits.hidden)},       {"renumbered", to_array(edits.renumbered)},
+            {"host_programs", to_array(edits.host_programs)},
+            {"warnings", to_array(edits.warnings)}};
+  if (edits.forward_compat) {
+    const bool is_always = edits.forward_compat->when == runtime::ForwardCompat::When::always;
+    json["forward_compat"] = {{"when", is_always ? "always" : "automatic"},
+                              {"driver", edits.forward_compat->driver_version}};
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -39,10 +40,6 @@ std::string link_text(int directory, const char* path) {
 // Where a descriptor's file is by now.
 std::filesystem::path path_of(const Fd& fd) {
   return link_text(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd.get()).c_str());
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
 }
 
 // Cuts the number off that `text` begins with; without leading zeros.

@@ -53,7 +53,7 @@ void add_gpus(Edits& edits, const HostView& host, const HookRequest& request, co
       hide_gpu(edits, request, gpus[i]);
     }
   }
-  add_renumbered(edits, request, "ZE_AFFINITY_MASK", chosen);
+  add_renumbering(edits, "ZE_AFFINITY_MASK", gpus.size(), chosen);
 }
 
 std::vector<std::string> list_accelerators(const HostView& host) {

@@ -16,4 +16,12 @@ struct LoaderLibrary {
   std::string origin{};
 };
 
+/// CUDA's forward compatibility: an image's newer libcuda may go before the host's (runtime/apply_edits.hpp).
+struct ForwardCompat {
+  enum class When { automatic, always } when = When::automatic;
+  unsigned driver_major = 0;     ///< of the host
+  std::string driver_version{};  ///< "535.104.05"
+  std::string origin{};
+};
+
 }  // namespace mlctr::runtime

@@ -39,19 +39,6 @@ TEST_CASE("devices are chosen by place and by name") {
   }
 }
 
-TEST_CASE("lists are renumbered exactly where positions change") {
-  CHECK(renumber_places("2,3", {2, 3}) == "0,1");
-  CHECK(renumber_places("3,2", {2, 3}) == "1,0");
-  CHECK(renumber_places("0,3", {3}) == "0");
-  CHECK(renumber_places("0", {3}) == "");
-  CHECK(renumber_places("2.1,3.0", {2, 3}) == "0.1,1.0");
-  CHECK(renumber_places("GPU-1,2", {2}) == "GPU-1,0");
-  CHECK_FALSE(renumber_places("0,1", {0, 1}).has_value());
-  CHECK_FALSE(renumber_places("0", {0, 1, 2}).has_value());
-  CHECK_FALSE(renumber_places("GPU-1", {2}).has_value());
-  CHECK_FALSE(renumber_places("", {2}).has_value());
-}
-
 TEST_CASE("a step sees what it was given, constrained by cgroups or not") {
   CHECK(choose_of_step("all", k_three, "GPU", HookRequest()) == Places{0, 1, 2});
   CHECK(choose_of_step("all", k_three, "GPU", job("1,2")) == Places{1, 2});

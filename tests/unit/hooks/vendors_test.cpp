@@ -128,13 +128,12 @@ TEST_CASE("a job's AMD GPUs are counted anew where it gets fewer") {
   set_job_variable(request, "ROCR_VISIBLE_DEVICES", "1");
   const Edits edits = amdgpu_edits(view, request);
   CHECK(devices_of(edits) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
-  REQUIRE(edits.environment.size() == 1);
-  CHECK(edits.environment[0].name == "ROCR_VISIBLE_DEVICES");
-  CHECK(edits.environment[0].value == "0");
+  REQUIRE(edits.renumbered.size() == 1);
+  runtime::Environment environment = request.environment;
+  runtime::renumber(environment, edits.renumbered);
+  CHECK(environment.value("ROCR_VISIBLE_DEVICES") == "0");
   request.job.set("SLURM_STEP_GPUS", "0,1", "host");
-  CHECK(amdgpu_edits(view, request).environment.empty());
-  set_job_variable(request, "ROCR_VISIBLE_DEVICES", "GPU-8d2ea2c9a35aa205");
-  CHECK(amdgpu_edits(view, request).environment.empty());
+  CHECK(amdgpu_edits(view, request).renumbered.empty());
 }
 
 TEST_CASE("in a container with all of the host's /dev the other GPUs are hidden") {
@@ -156,11 +155,11 @@ TEST_CASE("Intel's GPUs come with their places on the bus") {
   CHECK(edits.links[0].target == "../renderD129");
   HookRequest job;
   job.job.set("SLURM_JOB_ID", "7", "host");
-  set_job_variable(job, "ZE_AFFINITY_MASK", "1.0");
+  set_job_variable(job, "ZE_AFFINITY_MASK", "1");
   CHECK(devices_of(intel_edits(view, job)).size() == 4);
-  CHECK(intel_edits(view, job).environment.empty());
+  CHECK(intel_edits(view, job).renumbered.empty());
   job.gpus = "device=1";
-  CHECK(intel_edits(view, job).environment.at(0).value == "0.0");
+  CHECK(intel_edits(view, job).renumbered.at(0).numbers == std::vector<std::pair<unsigned, unsigned>>{{1, 0}});
 }
 
 TEST_CASE("Gaudi accelerators come by HABANA_VISIBLE_DEVICES") {
