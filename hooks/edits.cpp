@@ -111,4 +111,45 @@ runtime::Mount bind_socket(std::filesystem::path source, std::string target) {
           .if_missing = runtime::IfMissing::skip};
 }
 
+runtime::ContainerEdits carried_out(const Edits& edits) {
+  constexpr std::uint64_t k_node = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;  // a node stays writable
+  runtime::ContainerEdits out;
+  for (const DeviceNode& node : edits.devices) {
+    out.mounts.push_back({.source = runtime::BindMount{node.source},
+                          .target = node.target,
+                          .attributes = k_node,
+                          .origin = node.origin});
+  }
+  out.mounts.insert(out.mounts.end(), edits.mounts.begin(), edits.mounts.end());
+  for (const LinkEdit& link : edits.links) {
+    out.mounts.push_back({.source = runtime::LinkNode{link.target}, .target = link.path, .origin = link.origin});
+  }
+  // open(2) of it gives EACCES then, for root too.
+  for (const HiddenNode& hidden : edits.hidden) {
+    out.mounts.push_back({.source = runtime::ContainerTree{hidden.path},
+                          .target = hidden.path,
+                          .attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+                          .if_no_target = runtime::IfNoTarget::fail,
+                          .origin = hidden.origin});
+  }
+  const bool has_driver =
+      std::ranges::any_of(edits.mounts, [](const auto& mount) { return mount.target == k_driver_directory; });
+  if (has_driver) {
+    out.mounts.push_back(
+        {.source = runtime::ChangedMount{}, .target = k_driver_directory, .attributes = MOUNT_ATTR_RDONLY});
+  }
+  out.loader = {edits.libraries, edits.forward_compat};
+  return out;
+}
+
+std::vector<runtime::EnvironmentEdit> environment_edits(const Edits& edits, const runtime::Environment& environment) {
+  std::vector<runtime::EnvironmentEdit> changes = edits.environment;
+  if (edits.programs.empty()) return changes;
+  std::string path;
+  for (const ProgramDirectory& directory : edits.programs) path += directory.path + ":";
+  path += environment.has("PATH") ? environment.value("PATH") : runtime::k_default_path;
+  changes.push_back({"PATH", path, edits.programs[0].origin});
+  return changes;
+}
+
 }  // namespace mlctr::hooks

@@ -1,5 +1,5 @@
 // What a hook makes of a container: a value, with who asked for each part (`origin`, the hook's name). The runtime
-// carries it out by descriptor (runtime/apply_edits.hpp); `--explain-hooks` prints it.
+// carries it out by descriptor (runtime/container_edits.hpp); `--explain-hooks` prints it.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/container_edits.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/loader_library.hpp"
 #include "runtime/mount.hpp"
@@ -83,6 +84,12 @@ runtime::Mount bind_read_only(std::filesystem::path source, std::string target);
 
 /// A socket's: nosuid, nodev, noexec, but not read-only; skipped where it is gone by then.
 runtime::Mount bind_socket(std::filesystem::path source, std::string target);
+
+/// What the runtime carries out of them: nodes, mounts, links and hidden nodes in the order they have to be made in.
+runtime::ContainerEdits carried_out(const Edits& edits);
+
+/// What becomes of `environment`: the edits', and PATH with their directories first.
+std::vector<runtime::EnvironmentEdit> environment_edits(const Edits& edits, const runtime::Environment& environment);
 
 /// The edits as JSON text, indented: what `--explain-hooks` prints and golden tests compare.
 std::string to_json(const Edits& edits);

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/container_edits.hpp"
 #include "runtime/container_server.hpp"
 #include "runtime/hook_scripts.hpp"
 #include "runtime/host.hpp"
@@ -33,7 +34,8 @@ struct ContainerSpec {
   RootfsAccess access =
       RootfsAccess::read_write;  ///< read_only: what the mounts need is made, then the rootfs is sealed
   std::vector<Mount> mounts;
-  HookScripts hooks{};  ///< run between the two
+  ContainerEdits edits{};  ///< made after those
+  HookScripts hooks{};  ///< run then
   std::vector<Mount> mounts_after_hooks{};
   Host host;
   std::filesystem::path
@@ -46,6 +48,7 @@ struct ContainerSpec {
 struct BuiltContainer {
   Fd upper;  ///< the upper directory, still open for who wants to see what changed; empty where there is none
   std::vector<EnvironmentEdit> environment;  ///< what the hooks make of the program's
+  std::vector<std::string> made;             ///< empty files and directories, for `edits` to be mounted on
 };
 
 /// Call it in a single-threaded process that has entered its user namespace. Returns inside; images[0] of `server` is

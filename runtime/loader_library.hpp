@@ -16,7 +16,7 @@ struct LoaderLibrary {
   std::string origin{};
 };
 
-/// CUDA's forward compatibility: an image's newer libcuda may go before the host's (runtime/apply_edits.hpp).
+/// CUDA's forward compatibility: an image's newer libcuda may go before the host's (runtime/forward_compat.hpp).
 struct ForwardCompat {
   enum class When { automatic, always } when = When::automatic;
   unsigned driver_major = 0;     ///< of the host
