@@ -13,7 +13,6 @@
 #include "hooks/cdi_places.hpp"
 #include "hooks/device_edits.hpp"
 #include "hooks/document.hpp"
-#include "hooks/foreign_hook.hpp"
 #include "hooks/loaded_library.hpp"
 #include "hooks/nvidia_cdi_hook.hpp"
 #include "hooks/nvidia_driver.hpp"
@@ -79,7 +78,8 @@ class Planner {
       if (const auto known = parse_nvidia_cdi_hook(hook)) {
         std::visit([&](const auto& each) { take(each, origin); }, *known);
       } else {
-        add_foreign_hook(edits_, host_, request_, hook, origin);
+        throw Error(fmt::format("the device wants {} to be run on the host", printable(hook.path, 4096)),
+                    "mlctr does itself what NVIDIA's hooks do, and runs no other programs for CDI files");
       }
     } catch (Error& error) {
       error.add_context(origin);

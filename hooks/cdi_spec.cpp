@@ -161,16 +161,13 @@ class SpecReader {
     CdiHook hook{.line = node.line,
                  .stage = fields.required_text("hookName"),
                  .path = absolute(fields, "path"),
-                 .arguments = fields.texts("args"),
-                 .timeout = {}};
+                 .arguments = fields.texts("args")};
     if (std::ranges::find(k_stages, hook.stage) == k_stages.end()) {
       throw DocumentError(node.line, fmt::format("{} is no time for a hook: {}", printable(hook.stage),
                                                  fmt::join(k_stages, ", ")));
     }
     fields.for_each("env", [](const DocumentNode& item) { variable_of(item); });  // none reaches a hook here
-    if (const DocumentNode* timeout = fields.find("timeout")) {
-      hook.timeout = std::chrono::seconds(number_of(*timeout, "timeout", 1, k_most_seconds));
-    }
+    if (const DocumentNode* timeout = fields.find("timeout")) number_of(*timeout, "timeout", 1, k_most_seconds);
     fields.finish();
     return hook;
   }

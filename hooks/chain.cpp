@@ -39,7 +39,6 @@ void name_origins(Edits& edits, std::string_view name) {
   name_origin(edits.programs, name);
   name_origin(edits.libraries, name);
   name_origin(edits.hidden, name);
-  name_origin(edits.host_programs, name);
   name_origin(edits.renumbered, name);
   name_origin(edits.warnings, name);
   if (edits.forward_compat && edits.forward_compat->origin.empty()) edits.forward_compat->origin = name;

@@ -29,9 +29,6 @@ bool is_same(const HiddenNode& left, const HiddenNode& right) {
 bool is_same(const runtime::Renumbering& left, const runtime::Renumbering& right) {
   return left.variable == right.variable;
 }
-bool is_same(const HostProgram& left, const HostProgram& right) {
-  return left.path == right.path && left.arguments == right.arguments;
-}
 bool is_same(const HookWarning& left, const HookWarning& right) {
   return left.text == right.text;
 }
@@ -78,7 +75,7 @@ bool is_known(const std::vector<runtime::Mount>& mounts, const runtime::Mount& m
 
 bool Edits::empty() const noexcept {
   return devices.empty() && mounts.empty() && links.empty() && environment.empty() && programs.empty() &&
-         libraries.empty() && !forward_compat && hidden.empty() && host_programs.empty() && renumbered.empty() && warnings.empty();
+         libraries.empty() && !forward_compat && hidden.empty() && renumbered.empty() && warnings.empty();
 }
 
 void merge(Edits& edits, Edits more) {
@@ -94,7 +91,6 @@ void merge(Edits& edits, Edits more) {
   if (!edits.forward_compat) edits.forward_compat = std::move(more.forward_compat);
   add_new(edits.hidden, more.hidden);
   add_new(edits.renumbered, more.renumbered);
-  add_new(edits.host_programs, more.host_programs);
   add_new(edits.warnings, more.warnings);
 }
 

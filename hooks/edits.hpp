@@ -2,7 +2,6 @@
 // carries it out by descriptor (runtime/container_edits.hpp); `--explain-hooks` prints it.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -45,15 +44,6 @@ struct ProgramDirectory {
   std::string origin;
 };
 
-/// A program of the host's that an admin allowed, run while the container is made: as one of hooks.d is, but for its
-/// environment, which is empty.
-struct HostProgram {
-  std::filesystem::path path;
-  std::vector<std::string> arguments;  ///< with arguments[0]
-  std::chrono::seconds timeout{};
-  std::string origin;
-};
-
 struct HookWarning {
   std::string text;
   std::string origin;
@@ -68,7 +58,6 @@ struct Edits {
   std::vector<runtime::LoaderLibrary> libraries;  ///< first in the container's ld.so.cache
   std::optional<runtime::ForwardCompat> forward_compat;  ///< whether the image's own libcuda goes before those
   std::vector<HiddenNode> hidden;
-  std::vector<HostProgram> host_programs;
   std::vector<runtime::Renumbering> renumbered;
   std::vector<HookWarning> warnings;
 

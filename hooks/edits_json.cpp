@@ -71,11 +71,6 @@ Json to_value(const HiddenNode& hidden) {
 Json to_value(const runtime::Renumbering& renumbered) {
   return {{"variable", renumbered.variable}, {"numbers", renumbered.numbers}};
 }
-Json to_value(const HostProgram& program) {
-  return {{"path", program.path.string()},
-          {"arguments", program.arguments},
-          {"timeout_seconds", program.timeout.count()}};
-}
 Json to_value(const HookWarning& warning) {
   return {{"text", warning.text}};
 }
@@ -103,7 +98,6 @@ std::string to_json(const Edits& edits) {
             {"links", to_array(edits.links)},         {"environment", to_array(edits.environment)},
             {"programs", to_array(edits.programs)},   {"libraries", to_array(edits.libraries)},
             {"hidden", to_array(edits.hidden)},       {"renumbered", to_array(edits.renumbered)},
-            {"host_programs", to_array(edits.host_programs)},
             {"warnings", to_array(edits.warnings)}};
   if (edits.forward_compat) {
     const bool is_always = edits.forward_compat->when == runtime::ForwardCompat::When::always;

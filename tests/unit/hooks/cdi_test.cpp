@@ -182,25 +182,13 @@ TEST_CASE("what the host does not have, or nobody can do, is told with file and 
   CHECK(rootless.warnings.size() == 2);
 }
 
-TEST_CASE("a foreign hook runs only where an admin allowed it") {
+TEST_CASE("nothing is run on the host for a CDI file") {
   test::FakeHost host;
   host.program("/opt/vendor/hook");
-  const char* edits = "hooks: [{hookName: createContainer, path: /opt/vendor/hook, args: [hook, x], env: [A=1]}]";
-  const auto thrown = thrown_by([&] { plan(host, edits); });
-  CHECK(contains(thrown.message, "/etc/cdi/v.yaml:6: the device wants /opt/vendor/hook to be run on the host"));
-  CHECK(contains(thrown.hint, "cdi.allowed_hooks"));
-  HookRequest request = asking({"v/c=a"});
-  request.settings.cdi_allowed_hooks = {"/opt/vendor/hook"};
-  const auto directory = host.root() / "opt/vendor";
-  std::filesystem::permissions(directory, std::filesystem::perms(0777));
-  CHECK(contains(thrown_by([&] { plan(host, edits, request); }).message, "others than root may change"));
-  std::filesystem::permissions(directory, std::filesystem::perms(0755));
-  if (host.view().find("/opt/vendor/hook")->owner != 0) return;  // the rest takes root
-  const Edits planned = plan(host, edits, request);
-  REQUIRE(planned.host_programs.size() == 1);
-  CHECK(planned.host_programs[0].path == directory / "hook");
-  CHECK(planned.host_programs[0].arguments == Texts{"hook", "x"});
-  CHECK(planned.host_programs[0].timeout == std::chrono::seconds(30));
+  const auto thrown = thrown_by([&] {
+    plan(host, "hooks: [{hookName: createContainer, path: /opt/vendor/hook, args: [hook, x], env: [A=1]}]");
+  });
+  CHECK(thrown.message == "/etc/cdi/v.yaml:6: the device wants /opt/vendor/hook to be run on the host");
 }
 
 TEST_CASE("a hook of NVIDIA's that is not known is left out and told") {

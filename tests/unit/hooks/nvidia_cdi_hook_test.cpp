@@ -12,8 +12,7 @@ std::optional<NvidiaCdiHook> parse(std::string path, std::vector<std::string> ar
   return parse_nvidia_cdi_hook({.line = 1,
                                 .stage = "createContainer",
                                 .path = std::move(path),
-                                .arguments = std::move(arguments),
-                                .timeout = {}});
+                                .arguments = std::move(arguments)});
 }
 
 }  // namespace
