@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "hooks/job_gpus.hpp"
 #include "hooks/list_words.hpp"
 #include "hooks/whole_number.hpp"
 
@@ -89,7 +90,7 @@ std::optional<GpuRequest> request_of_devices(const std::vector<std::string>& dev
   return request;
 }
 
-GpuRequest request_of_image(const runtime::Environment& environment) {
+GpuRequest request_of_image(const runtime::Environment& environment, const runtime::Environment& job) {
   const auto found = environment.variables().find("NVIDIA_VISIBLE_DEVICES");
   if (found != environment.variables().end()) {
     GpuRequest request = parse_visible_devices(found->second.value);
@@ -97,6 +98,12 @@ GpuRequest request_of_image(const runtime::Environment& environment) {
     request.origin =
         fmt::format("NVIDIA_VISIBLE_DEVICES={} ({})", printable(found->second.value), found->second.origin);
     return request;
+  }
+  const auto of_step = gpus_of_step(job);
+  if (of_step && !of_step->empty()) {
+    GpuRequest given{.which = Which::all, .count = 0, .names = {}, .capabilities = "", .asker = Asker::image};
+    given.origin = "the Slurm step's GPUs";
+    return given;
   }
   GpuRequest legacy;
   legacy.origin = "CUDA_VERSION (image)";
@@ -165,7 +172,7 @@ GpuRequest gpu_request(const HookRequest& request) {
   } else if (of_devices) {
     asked = *of_devices;
   } else {
-    asked = request_of_image(request.environment);
+    asked = request_of_image(request.environment, request.job);
   }
   if (asked.capabilities.empty()) asked.capabilities = request.environment.value("NVIDIA_DRIVER_CAPABILITIES");
   return asked;

@@ -36,8 +36,8 @@ GpuRequest parse_gpus_option(std::string_view text);
 /// The value of NVIDIA_VISIBLE_DEVICES. Throws Error.
 GpuRequest parse_visible_devices(std::string_view text);
 
-/// --gpus, else --device nvidia.com/gpu=…, else NVIDIA_VISIBLE_DEVICES, else what an image of before that variable
-/// means (CUDA_VERSION); with the capabilities that go with it.
+/// --gpus, else --device nvidia.com/gpu=…, else NVIDIA_VISIBLE_DEVICES, else what the Slurm step was given, else what an
+/// image of before that variable means (CUDA_VERSION); with the capabilities that go with it.
 GpuRequest gpu_request(const HookRequest& request);
 
 }  // namespace mlctr::hooks

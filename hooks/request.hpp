@@ -6,16 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "hooks/driver_choices.hpp"
 #include "runtime/base_container.hpp"
 #include "runtime/environment.hpp"
 
 namespace mlctr::hooks {
-
-/// automatic: by the image's own note of the drivers it fits (hooks/forward_compat.hpp).
-enum class ForwardCompat { automatic, never, always };
-/// own: a driver's libraries lie in k_driver_directory. system: where this distribution's packages put them, for
-/// programs that open absolute paths.
-enum class DriverLayout { own, system };
 
 /// The settings of [gpu], [cdi] and their kin.
 struct HookSettings {

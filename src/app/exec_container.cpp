@@ -91,6 +91,7 @@ runtime::Program program_in(const RunningContainer& container, const ExecRequest
       .container_name = container.name};
   if (request.prompt == Prompt::named) run.prompt_name = prompt_name_of(container.name, container.image);
   run.base.home = container.home;
+  run.renumbered = container.renumbered;
   run.environment.insert(run.environment.end(), request.environment.begin(), request.environment.end());
   return {.command = container_command(run, image),
           .environment = container_environment(run, image, host, container.configured).entries(),
