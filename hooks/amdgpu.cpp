@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* k_topology = "/sys/class/kfd/kfd/topology/nodes";
 constexpr unsigned k_amd = 0x1002;
+const CdiKind k_kind{"amd.com", "gpu"};
 
 // "name number" a line.
 std::map<std::string, std::uint64_t> properties_of(const HostView& host, const std::string& node) {
@@ -44,8 +45,9 @@ struct Ask {
 };
 
 std::optional<Ask> ask_of(const HostView& host, const HookRequest& request) {
-  if (auto list = native_device_list(host, request, {"amd.com", "gpu"})) return Ask{std::move(*list), true};
-  if (request.gpus && gpu_vendor(host) == GpuVendor::amd) return Ask{gpus_option_list(*request.gpus), true};
+  if (auto list = native_device_list(host, request, k_kind)) return Ask{std::move(*list), true};
+  const bool is_for_us = request.gpus && !is_for_cdi(*request.gpus, k_kind) && gpu_vendor(host) == GpuVendor::amd;
+  if (is_for_us) return Ask{gpus_option_list(*request.gpus), true};
   if (request.gpus) return std::nullopt;
   if (request.environment.has("AMD_VISIBLE_DEVICES")) {
     return Ask{std::string(request.environment.value("AMD_VISIBLE_DEVICES")), false};

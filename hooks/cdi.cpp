@@ -4,31 +4,30 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "hooks/cdi_catalogue.hpp"
 #include "hooks/cdi_plan.hpp"
+#include "hooks/list_words.hpp"
 
 namespace mlctr::hooks {
 namespace {
 
-constexpr std::array<std::string_view, 5> k_native_kinds{"nvidia.com/gpu", "runtime.nvidia.com/gpu", "amd.com/gpu",
-                                                         "intel.com/gpu", "habana.ai/gaudi"};
+constexpr std::array<std::string_view, 4> k_native_kinds{"nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu",
+                                                         "habana.ai/gaudi"};
 
-CdiName parse_name(std::string_view text, std::string_view option) {
+CdiName parse_option(std::string_view text) {
   if (auto name = CdiName::parse(text)) return std::move(*name);
   const std::string shown = printable(text, 4096);
-  throw UsageError(fmt::format("{} takes VENDOR/CLASS=NAME, as nvidia.com/gpu=0, not {}", option, shown),
+  throw UsageError(fmt::format("--device takes VENDOR/CLASS=NAME, as nvidia.com/gpu=0, not {}", shown),
                    text.starts_with("/dev/") ? fmt::format("a node of the host's: --mount {0}:{0}", shown) : "");
 }
 
 // Of a list of GPUs those that are CDI names; the others are for the vendors' hooks.
-void add_names_in(std::vector<CdiName>& names, std::string_view list, std::string_view option) {
-  std::istringstream words{std::string(list)};
-  for (std::string word; std::getline(words, word, ',');) {
-    if (word.find('/') != word.npos) names.push_back(parse_name(word, option));
+void add_names_in(std::vector<CdiName>& names, std::string_view list) {
+  for (const std::string_view word : list_words(list)) {
+    if (auto name = CdiName::parse(word)) names.push_back(std::move(*name));
   }
 }
 
@@ -48,11 +47,11 @@ bool is_native(const CdiCatalogue& catalogue, const CdiName& name) {
 
 std::vector<CdiName> requested_cdi_devices(const HookRequest& request) {
   std::vector<CdiName> names;
-  for (const std::string& device : request.devices) names.push_back(parse_name(device, "--device"));
+  for (const std::string& device : request.devices) names.push_back(parse_option(device));
   if (request.gpus) {
-    add_names_in(names, *request.gpus, "--gpus");
+    add_names_in(names, *request.gpus);
   } else {
-    add_names_in(names, request.environment.value("NVIDIA_VISIBLE_DEVICES"), "NVIDIA_VISIBLE_DEVICES");
+    add_names_in(names, request.environment.value("NVIDIA_VISIBLE_DEVICES"));
   }
   std::vector<CdiName> once;
   for (CdiName& name : names) {

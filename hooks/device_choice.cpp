@@ -112,6 +112,14 @@ std::string gpus_option_list(std::string_view option) {
   return fmt::format("{}", fmt::join(first, ","));
 }
 
+bool is_for_cdi(std::string_view list, const CdiKind& own) {
+  const auto words = list_words(list);
+  return !words.empty() && std::ranges::all_of(words, [&](std::string_view word) {
+    const auto name = CdiName::parse(word);
+    return name && name->kind != own;
+  });
+}
+
 GpuVendor gpu_vendor(const HostView& host) {
   if (host.has("/proc/driver/nvidia") || host.has("/dev/nvidiactl")) return GpuVendor::nvidia;
   if (host.has("/dev/kfd")) return GpuVendor::amd;

@@ -27,6 +27,9 @@ std::optional<std::string> native_device_list(const HostView& host, const HookRe
 /// --gpus as a list for choose_devices(): a count is the first ones. Throws UsageError.
 std::string gpus_option_list(std::string_view option);
 
+/// Whether a list of GPUs is one of CDI names alone, of kinds that are not `own`: nothing for a vendor's hook then.
+bool is_for_cdi(std::string_view list, const CdiKind& own);
+
 /// Whose GPUs --gpus means: those of the first of these that the host has.
 enum class GpuVendor { none, nvidia, amd, intel };
 GpuVendor gpu_vendor(const HostView& host);

@@ -12,12 +12,14 @@
 namespace mlctr::hooks {
 namespace {
 
+const CdiKind k_kind{"intel.com", "gpu"};
 constexpr unsigned k_intel = 0x8086, k_habana = 0x1da3;
 constexpr const char* k_gaudi_variable = "HABANA_VISIBLE_DEVICES";
 
 std::optional<std::string> gpu_list(const HostView& host, const HookRequest& request) {
-  if (auto list = native_device_list(host, request, {"intel.com", "gpu"})) return list;
-  if (request.gpus && gpu_vendor(host) == GpuVendor::intel) return gpus_option_list(*request.gpus);
+  if (auto list = native_device_list(host, request, k_kind)) return list;
+  const bool is_for_us = request.gpus && !is_for_cdi(*request.gpus, k_kind) && gpu_vendor(host) == GpuVendor::intel;
+  if (is_for_us) return gpus_option_list(*request.gpus);
   if (request.gpus) return std::nullopt;
   if (request.job.has("SLURM_JOB_ID") && request.job.has("ZE_AFFINITY_MASK")) return "all";
   return std::nullopt;

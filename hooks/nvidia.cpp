@@ -125,9 +125,14 @@ Edits plan_wsl(const HostView& host, const NvidiaDriver& driver, const HookReque
   return edits;
 }
 
-bool is_of_other_vendor(const HostView& host) {
+// A CDI file's, or another vendor's.
+bool is_for_others(const HostView& host, const HookRequest& request) {
+  const CdiKind own{"nvidia.com", "gpu"};
+  if (is_given_by_cdi(host, request, own)) return true;
+  if (native_device_list(host, request, own)) return false;
+  if (!request.gpus) return is_for_cdi(request.environment.value("NVIDIA_VISIBLE_DEVICES"), own);
   const GpuVendor vendor = gpu_vendor(host);
-  return vendor == GpuVendor::amd || vendor == GpuVendor::intel;
+  return is_for_cdi(*request.gpus, own) || vendor == GpuVendor::amd || vendor == GpuVendor::intel;
 }
 
 HostView devices_of(const HostView& host, const HookSettings& settings) {
@@ -153,9 +158,9 @@ std::vector<SelectedGpu> choose(const GpuRequest& asked, const std::vector<Nvidi
 }  // namespace
 
 Edits nvidia_edits(const HostView& host, const HookRequest& request) {
+  if (is_for_others(host, request)) return {};
   const GpuRequest asked = gpu_request(request);
-  if (asked.which == Which::nothing || is_given_by_cdi(host, request, {"nvidia.com", "gpu"})) return {};
-  if (request.gpus && is_of_other_vendor(host)) return {};
+  if (asked.which == Which::nothing) return {};
   const auto driver = find_nvidia_driver(host, request.settings);
   const NvidiaCapabilities capabilities = parse_nvidia_capabilities(asked.capabilities);
   if (!driver || driver->libraries.empty()) {

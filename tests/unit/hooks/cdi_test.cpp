@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fake_host.hpp"
+#include "hooks/device_choice.hpp"
 #include "thrown.hpp"
 
 using namespace mlctr;
@@ -225,6 +226,12 @@ TEST_CASE("CDI names are taken wherever GPUs are named") {
   CHECK(requested_cdi_devices(request).size() == 2);
   request.gpus = "v/c=x";
   CHECK(requested_cdi_devices(request).at(0).text() == "v/c=x");
+  request.gpus = "device=MIG-GPU-1/2/3";
+  CHECK(requested_cdi_devices(request).empty());
+  CHECK(is_for_cdi("v/c=x, v/c=y", {"nvidia.com", "gpu"}));
+  CHECK_FALSE(is_for_cdi("v/c=x,1", {"nvidia.com", "gpu"}));
+  CHECK_FALSE(is_for_cdi("nvidia.com/gpu=1", {"nvidia.com", "gpu"}));
+  CHECK_FALSE(is_for_cdi("", {"nvidia.com", "gpu"}));
   CHECK(thrown_by<UsageError>([] { requested_cdi_devices(asking({"/dev/fuse"})); }).hint ==
         "a node of the host's: --mount /dev/fuse:/dev/fuse");
   CHECK_THROWS_AS(requested_cdi_devices(asking({"gpu0"})), UsageError);
