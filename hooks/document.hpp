@@ -47,6 +47,7 @@ class DocumentFields {
  public:
   /// `what`: "a device", for messages; a literal.
   DocumentFields(const DocumentNode& node, std::string_view what);
+  DocumentFields(const DocumentNode&&, std::string_view) = delete;  // it is looked at later
 
   /// Null where it is absent.
   const DocumentNode* find(std::string_view key);

@@ -217,7 +217,7 @@ TEST_CASE("a broken file is told of where a device is asked for") {
   add_driver(host).file("/etc/cdi/broken.json", "{\n\"cdiVersion\": 1");
   CHECK(cdi_edits(host.view(), {}).warnings.empty());
   const Edits edits = cdi_edits(host.view(), asking({"nvidia.com/gpu=0"}));
-  CHECK(contains(edits.warnings.at(0).text, "a CDI file is not used: /etc/cdi/broken.json:2"));
+  CHECK(contains(edits.warnings.at(0).text, "a CDI file is not used: /etc/cdi/broken.json:"));
 }
 
 TEST_CASE("CDI names are taken wherever GPUs are named") {

@@ -16,7 +16,8 @@ struct Refused {
 
 Refused refused(std::string_view text) {
   try {
-    DocumentFields fields(parse_document(text), "it");
+    const DocumentNode document = parse_document(text);
+    DocumentFields fields(document, "it");
     fields.find("known");
     fields.finish();
   } catch (const DocumentError& error) {

@@ -87,7 +87,7 @@ TEST_CASE("AMD's GPUs are found by the topology, in ROCm's order") {
   const auto gpus = list_amd_gpus(add_amd(host).view());
   REQUIRE(gpus.size() == 2);
   CHECK(gpus[0].node == "renderD129");
-  CHECK(gpus[0].uuid == "GPU-8d2ea2c9a35aa205");
+  CHECK(gpus[0].uuid == "GPU-8d2e922d65adf745");
   CHECK(gpus[0].bus == "0000:c1:00.0");
   CHECK(gpus[1].node == "renderD128");
   CHECK(gpus[1].bus == "0001:03:00.0");
@@ -107,7 +107,7 @@ TEST_CASE("AMD's GPUs come when they are asked for") {
   CHECK(devices_of(amdgpu_edits(view, image)) == Texts{"/dev/kfd", "/dev/dri/renderD129"});
   const auto thrown = thrown_by([&] { amdgpu_edits(view, with_gpus("device=7")); });
   CHECK(thrown.message == "no AMD GPU 7");
-  CHECK(contains(thrown.hint, "0 (GPU-8d2ea2c9a35aa205, 0000:c1:00.0), 1 (0001:03:00.0)"));
+  CHECK(contains(thrown.hint, "0 (GPU-8d2e922d65adf745, 0000:c1:00.0), 1 (0001:03:00.0)"));
 }
 
 TEST_CASE("without an AMD GPU only who asked for one is told") {
