@@ -101,7 +101,9 @@ GpuRequest request_of_image(const runtime::Environment& environment, const runti
   }
   const auto of_step = gpus_of_step(job);
   if (of_step && !of_step->empty()) {
-    GpuRequest given{.which = Which::all, .count = 0, .names = {}, .capabilities = "", .asker = Asker::image};
+    GpuRequest given;
+    given.which = Which::all;
+    given.asker = Asker::image;
     given.origin = "the Slurm step's GPUs";
     return given;
   }

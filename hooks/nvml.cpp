@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -102,6 +103,8 @@ NvmlGpu parse_gpu(const Json& json) {
 std::optional<NvmlAnswer> ask_nvml(const std::filesystem::path& library) try {
   const runtime::ForkedResult result = runtime::run_forked(
       [&](const runtime::Say& say) {
+        // Whoever catches crashes of ours would take one of the library's for one.
+        for (const int crash : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) ::signal(crash, SIG_DFL);
         ::clearenv();
         if (::chdir("/") != 0) return;
         // A library's texts may be no UTF-8; nothing may leave as an exception.

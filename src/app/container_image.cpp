@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "app/named_container.hpp"
 #include "app/driver_traces.hpp"
+#include "app/named_container.hpp"
 #include "app/overlay_marks.hpp"
 #include "app/own_files.hpp"
 #include "app/rootfs_fallback.hpp"

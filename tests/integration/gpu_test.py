@@ -51,9 +51,22 @@ class Gpu(ContainerTestCase):
             fake_driver.make(cls.tree)
         cls.sonames = [soname.format(fake_driver.VERSION) for soname in fake_driver.SONAMES.values()]
 
+    variables = {}
+
     def setUp(self):
         super().setUp()
         self.host = {"MLCTR_HOST_ROOT": str(self.tree)}
+
+    def environment(self, **more):
+        return super().environment(**{**self.variables, **more})
+
+    def mlctr(self, *arguments, env=None, **more):
+        """What `env` has is the ordinary user's, too."""
+        self.variables = env or {}
+        try:
+            return super().mlctr(*arguments, **more)
+        finally:
+            self.variables = {}
 
     def run_gpu(self, image, *command, gpus="all", options=(), **more):
         return self.mlctr("run", "--gpus", gpus, *options, image, *command, env={**self.host, **more.pop("env", {})}, **more)
@@ -101,11 +114,11 @@ class Gpu(ContainerTestCase):
 
     def test_image_without_a_cache(self):
         root = pathlib.Path(tempfile.mkdtemp(dir=self.home))
-        for directory in ("bin", "lib64", "etc", "proc", "sys", "dev", "tmp", "run"):
-            (root / directory).mkdir()
+        for directory in ("bin", "lib64", "lib/x86_64-linux-gnu", "etc", "proc", "sys", "dev", "tmp", "run"):
+            (root / directory).mkdir(parents=True)
         shutil.copy(self.probe(), root / "bin/probe")
         for library in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"):
-            shutil.copy(library, root / "lib64")
+            shutil.copy(library, root / library[1:])
         as_root("chmod", "-R", "a+rX", root)
         image = self.image_from(root)
         for options in ((), ("--read-only",)):
@@ -136,7 +149,7 @@ class Gpu(ContainerTestCase):
     def test_nothing_stays_in_a_named_container(self):
         self.mlctr("create", "--name", "kept", layout("debian"))
         self.mlctr("run", "--remap-root", "kept", "sh", "-c", "echo mine > /etc/mine")
-        upper = pathlib.Path(self.mlctr("config")[0] and self.home) / ".local/share/mlctr/containers/kept/upper"
+        upper = next(self.home.glob("**/kept/upper"))
         tree_before = self.tree_of(upper)
         out = self.shell("kept", f"{CACHE_LISTING}; cat /etc/ld.so.conf.d/00-mlctr-driver.conf; ls /etc/OpenCL/vendors")
         self.assertIn("/run/mlctr/driver/lib64/libcuda.so.1", out)
