@@ -8,13 +8,21 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "hooks/amdgpu.hpp"
+#include "hooks/cdi.hpp"
+#include "hooks/infiniband.hpp"
+#include "hooks/intel.hpp"
 #include "hooks/nvidia.hpp"
 
 namespace mlctr::hooks {
 namespace {
 
 // A CDI file's edits come first: where it defines what is asked for, the others leave that to it.
-constexpr std::array<Hook, 1> k_chain{{{"nvidia", nvidia_edits}}};
+constexpr std::array<Hook, 5> k_chain{{{"cdi", cdi_edits},
+                                       {"nvidia", nvidia_edits},
+                                       {"amdgpu", amdgpu_edits},
+                                       {"intel", intel_edits},
+                                       {"infiniband", infiniband_edits}}};
 
 template <class Edit>
 void name_origin(std::vector<Edit>& edits, std::string_view name) {

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "hooks/cdi.hpp"
+#include "hooks/device_choice.hpp"
 #include "hooks/gpu_request.hpp"
 #include "hooks/gpu_selection.hpp"
 #include "hooks/job_gpus.hpp"
@@ -110,14 +112,6 @@ void tell_program(Edits& edits, const GpuRequest& asked, const std::vector<Selec
                                      all));
 }
 
-void set_forward_compat(Edits& edits, const NvidiaDriver& driver, ForwardCompat setting) {
-  if (setting == ForwardCompat::never) return;
-  using enum runtime::ForwardCompat::When;
-  edits.forward_compat = {.when = setting == ForwardCompat::always ? always : automatic,
-                          .driver_major = driver.version.major(),
-                          .driver_version = driver.version.text()};
-}
-
 Edits plan_wsl(const HostView& host, const NvidiaDriver& driver, const HookRequest& request,
                NvidiaCapabilities capabilities) {
   Edits edits;
@@ -129,6 +123,16 @@ Edits plan_wsl(const HostView& host, const NvidiaDriver& driver, const HookReque
     edits.mounts.push_back(bind_read_only(drivers->path, "/usr/lib/wsl/drivers"));
   }
   return edits;
+}
+
+// A CDI file's, or another vendor's.
+bool is_for_others(const HostView& host, const HookRequest& request) {
+  const CdiKind own{"nvidia.com", "gpu"};
+  if (is_given_by_cdi(host, request, own)) return true;
+  if (native_device_list(host, request, own)) return false;
+  if (!request.gpus) return is_for_cdi(request.environment.value("NVIDIA_VISIBLE_DEVICES"), own);
+  const GpuVendor vendor = gpu_vendor(host);
+  return is_for_cdi(*request.gpus, own) || vendor == GpuVendor::amd || vendor == GpuVendor::intel;
 }
 
 HostView devices_of(const HostView& host, const HookSettings& settings) {
@@ -154,6 +158,7 @@ std::vector<SelectedGpu> choose(const GpuRequest& asked, const std::vector<Nvidi
 }  // namespace
 
 Edits nvidia_edits(const HostView& host, const HookRequest& request) {
+  if (is_for_others(host, request)) return {};
   const GpuRequest asked = gpu_request(request);
   if (asked.which == Which::nothing) return {};
   const auto driver = find_nvidia_driver(host, request.settings);
@@ -186,7 +191,7 @@ Edits nvidia_edits(const HostView& host, const HookRequest& request) {
   add_driver_proc(edits, host, selected);
   add_renumbering(edits, usable, selected);
   tell_program(edits, asked, selected);
-  if ((capabilities & k_compute) != 0) set_forward_compat(edits, *driver, request.settings.forward_compat);
+  if ((capabilities & k_compute) != 0) set_forward_compat(edits, driver->version, request.settings);
   return edits;
 }
 

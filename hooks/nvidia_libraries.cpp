@@ -122,4 +122,12 @@ void add_driver_programs(Edits& edits, const NvidiaDriver& driver, const HookReq
   if (!programs.empty()) edits.programs.push_back({directory, ""});
 }
 
+void set_forward_compat(Edits& edits, const DriverVersion& version, const HookSettings& settings) {
+  if (settings.forward_compat == ForwardCompat::never) return;
+  using enum runtime::ForwardCompat::When;
+  edits.forward_compat = {.when = settings.forward_compat == ForwardCompat::always ? always : automatic,
+                          .driver_major = version.major(),
+                          .driver_version = version.text()};
+}
+
 }  // namespace mlctr::hooks

@@ -15,6 +15,9 @@ namespace mlctr::hooks {
 void add_driver_libraries(Edits& edits, const NvidiaDriver& driver, const HookSettings& settings,
                           NvidiaCapabilities capabilities);
 
+/// Whether the image's libcuda may go before this driver's, is for the runtime to find out in the image.
+void set_forward_compat(Edits& edits, const DriverVersion& version, const HookSettings& settings);
+
 void add_driver_programs(Edits& edits, const NvidiaDriver& driver, const HookRequest& request,
                          NvidiaCapabilities capabilities);
 
