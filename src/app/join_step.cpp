@@ -4,8 +4,11 @@
 
 #include "app/exec_container.hpp"
 #include "app/launch_variables.hpp"
+#include "app/named_container.hpp"
+#include "app/open_stores.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/save_step.hpp"
 #include "app/step_container.hpp"
 #include "app/step_holder.hpp"
 #include "base/error.hpp"
@@ -43,8 +46,13 @@ std::string find_container_socket(const Configuration& configuration, const Step
   }
 }
 
-runtime::Message ask_for_entry(const std::string& socket) {
-  auto answer = runtime::ask_container(open_runtime_directory().sockets, socket, runtime::k_join);
+runtime::Message ask_for_entry(const Configuration& configuration, const StepRequest& request,
+                               const std::string& socket) {
+  const RuntimeDirectory directory = open_runtime_directory();
+  const std::string name = stored_name(request);
+  auto answer = name.empty()
+                    ? runtime::ask_container(directory.sockets, socket, runtime::k_join)
+                    : ask_named_container(directory, open_containers(configuration), name, runtime::k_join);
   if (answer && !answer->fds.empty()) return std::move(*answer);
   throw Error("the server of the step's container was killed");
 }
@@ -61,7 +69,8 @@ runtime::Host without_locale(const runtime::Host& host) {
 }  // namespace
 
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
-  runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
+  runtime::Message answer =
+      ask_for_entry(configuration, request, find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
   std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
   environment.insert(environment.end(), request.environment.begin(), request.environment.end());

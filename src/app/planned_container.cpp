@@ -174,7 +174,7 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
       .description = to_description(description_),
       .at_end = [root = containers.root()] { remove_dead_unpacked(root); },
       .not_inherited = std::move(not_for_server)};
-  for (const OpenImage& image : images_) setup.images.push_back(image.reader.get());
+  for (const OpenImage& image : images_) setup.images.push_back({image.reader.get(), image.file.get()});
   return runtime::ContainerServer::start(std::move(setup));
 }
 
