@@ -103,7 +103,7 @@ class Standby(CreatedTestCase):
         for round in range(5):
             with self.two_steps() as (serving, second):
                 started = self.home / f"run/started-{round}"
-                second.begin(*[("sh", "-c", script, started)] * 4)
+                second.begin(*[("sh", "-c", script, str(started))] * 4)
                 until(lambda: started.exists(), "a program that reads")
                 self.kill(serving)
                 self.assertEqual([task["out"] for task in second.result()], ["ended\n"] * 4)
