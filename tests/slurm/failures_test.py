@@ -10,7 +10,7 @@ class Causes(SlurmTestCase):
     def test_one_line_for_all_nodes(self):
         """The store is in a home that all nodes share."""
         for words, cause in (
-            (["--container-image=/no/such.sqsh"], "/no/such.sqsh"),
+            (["--container-image=/no/such.sqsh"], "cannot open /no/such.sqsh"),
             ([f"--container-image={image()}", "--container-mounts=/no/such:/x"], "source path does not exist"),
             (["--container-name=nobody"], "no container nobody"),
         ):
