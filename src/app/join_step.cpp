@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/destination_file.hpp"
 #include "app/exec_container.hpp"
 #include "app/launch_variables.hpp"
 #include "app/named_container.hpp"
@@ -22,6 +23,7 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
                          runtime::ContainerSocket place) {
   try {
     remove_dead_step_sockets();
+    if (!request.save_as.empty()) check_destination(request.save_as, Overwrite::replace);
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
       return enter_step_container(configuration, subject, request, host, not_inherited);

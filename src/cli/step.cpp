@@ -149,7 +149,6 @@ runtime::ProgramEnd run_beside(const StepRequest& request, const Configuration& 
 }
 
 int run_and_save(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
-  check_destination(request.save_as, Overwrite::replace);
   const runtime::ProgramEnd end = run_beside(request, configuration, host);
   save_if_last(request, configuration);
   return end_as(end);
