@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct ImageServerOptions {
   unsigned threads = 4;                       ///< at most; started as requests come
   std::size_t cached_data_bytes = 32u << 20;  ///< uncompressed blocks and fragments kept for the next read
   std::vector<std::string> programs{};        ///< where the program may be that is going to start (program_files.hpp)
+  /// What the kernel first asked of a mount, FUSE_INIT: it does so once, and a server that takes over from another
+  /// must have heard it all the same. Empty: nobody has served the mount.
+  std::string first_request{};
+  std::function<void(std::string)> on_first_request{};  ///< called in the serving thread; may be empty
 };
 
 /// Answers requests on `fuse`, a descriptor of /dev/fuse that was given to mount(2), until the mount ends (the last

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "app/container_program.hpp"
+#include "app/named_container.hpp"
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
@@ -92,7 +93,8 @@ Found find_running(const Configuration& configuration, std::string_view text) {
   const RuntimeDirectory directory = open_runtime_directory();
   const ContainerStore containers = open_containers(configuration);
   if (containers.has(text)) {
-    if (auto found = join(directory, socket_name(containers.root(), text))) return std::move(*found);
+    auto found = ask_named_container(directory, containers, std::string(text), runtime::k_join);
+    if (found && !found->fds.empty()) return std::move(*found);
     throw Error(fmt::format("the container {} is not running", text),
                 fmt::format("`mlctr run {} COMMAND` starts it", text));
   }

@@ -202,7 +202,7 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
             if (!traced.empty()) remove_driver_traces(traced);
           },
       .not_inherited = std::move(not_for_server)};
-  for (const OpenImage& image : images_) setup.images.push_back(image.reader.get());
+  for (const OpenImage& image : images_) setup.images.push_back({image.reader.get(), image.file.get()});
   return runtime::ContainerServer::start(std::move(setup));
 }
 
