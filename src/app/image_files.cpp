@@ -9,6 +9,7 @@
 
 #include "app/overlay_marks.hpp"
 #include "app/run_target.hpp"
+#include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "squashfs/tables.hpp"

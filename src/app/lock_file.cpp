@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <toml++/toml.h>
 
 #include "app/diff_images.hpp"
 #include "app/find_image.hpp"
@@ -21,7 +21,7 @@ constexpr std::uint64_t k_max_lock_bytes = 64u << 20;
 constexpr std::size_t k_most_changes = 8;  // named in one message
 
 // A TOML basic string; bytes that are no UTF-8 come out as \u00XX: a lock is for reading, not for their exact bytes.
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string result = "\"";
   for (const char c : printable(text, 4096)) {
     if (c == '"' || c == '\\') result += '\\';
@@ -31,15 +31,15 @@ std::string quoted(std::string_view text) {
 }
 
 std::string line_of(const packages::Package& package) {
-  std::string line =
-      fmt::format("  {{{} = {}, version = {}", package.ecosystem, quoted(package.name), quoted(package.version));
-  if (!package.origin.empty()) line += fmt::format(", origin = {}", quoted(package.origin));
+  std::string line = fmt::format("  {{{} = {}, version = {}", package.ecosystem, toml_string(package.name),
+                                 toml_string(package.version));
+  if (!package.origin.empty()) line += fmt::format(", origin = {}", toml_string(package.origin));
   return line + "},\n";
 }
 
 std::string text_of(const LockedImage& image) {
-  std::string text = fmt::format("\n[[image]]\nreference = {}\nplatform = {}\n", quoted(image.reference),
-                                 quoted(image.platform.to_string()));
+  std::string text = fmt::format("\n[[image]]\nreference = {}\nplatform = {}\n", toml_string(image.reference),
+                                 toml_string(image.platform.to_string()));
   if (image.index) text += fmt::format("index = \"{}\"\n", image.index->to_string());
   text += fmt::format("manifest = \"{}\"\nsquashfs = \"{}\"\nlayers = [\n", image.manifest.to_string(),
                       image.squashfs.to_string());
