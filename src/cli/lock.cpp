@@ -1,6 +1,8 @@
 // mlctr lock
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "app/lock_images.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
@@ -57,7 +59,7 @@ int lock(const LockOptions& options) {
     print(text);
     return 0;
   }
-  write_file_atomically(options.output, text);
+  write_file_atomically(std::filesystem::absolute(options.output), text);  // it syncs the directory
   std::size_t packages = 0;
   for (const LockedImage& image : locked.images) packages += image.packages.size();
   say(fmt::format("{}: {} image{}, {} packages. Commit it; --locked holds pull, run and build to it",
