@@ -4,11 +4,13 @@
 
 #include "app/container_program.hpp"
 #include "app/create_container.hpp"
+#include "app/lock_file.hpp"
 #include "app/run_container.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/find_or_pull.hpp"
+#include "cli/locked.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/terminal.hpp"
@@ -26,6 +28,7 @@ struct Options {
   std::string pull_policy = "missing";
   std::vector<std::string> only_when_made;  // options given that a container which runs can't heed
   Verbosity verbosity = Verbosity::normal;
+  Locked locked = Locked::no;
   Explain explain = Explain::nothing;
 };
 
@@ -98,8 +101,9 @@ void warn_of_hidden_directory(const RunRequest& request, const runtime::Host& ho
 }
 
 int run(const Options& options) {
-  const RunWords words = split_run_words(
+  RunWords words = split_run_words(
       options.words, "run", UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help"));
+  words.target = resolve_lock_target(words.target);
   const Configuration configuration = load_configuration();
   const runtime::Host host = runtime::look_at_host();
   RunRequest request = make_run_request(*options.run, host);
@@ -112,8 +116,10 @@ int run(const Options& options) {
     check_image_is_named(configuration, *options.name, words);
   }
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
-  const RunSubject subject =
-      make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
+  if (options.locked == Locked::yes) check_before_run(configuration, words.target);
+  const RunTarget target = find_or_pull_target(configuration, words.target, choice);
+  if (options.locked == Locked::yes) check_target_locked(words.target, target);
+  const RunSubject subject = make_subject(configuration, target, options);
   if (subject.container) request.container_name = subject.container->record.name;
   if (has_terminal()) request.prompt_name = prompt_name_of(request.container_name, subject.image.reference);
   request.tell = [](const std::string& line) { say(line); };
@@ -138,6 +144,8 @@ void add_run(CLI::App& program, Action& chosen) {
   command->prefix_command();  // what follows the image is the program's
   command->add_option("--name,-n", options->name, "Keep what changes under this name; made if it is not there")
       ->type_name("NAME");
+  command->add_flag_callback(
+      "--locked", [options] { options->locked = Locked::yes; }, "Refuse an image that is not what ./mlctr.lock says");
   add_program_options(*command, options->run);
   add_container_options(*command, options->run);
   command->add_flag_callback(
