@@ -128,6 +128,11 @@ class Server {
     try {
       ImageServerOptions options = setup_.options;
       if (session.image != 0) options.programs.clear();  // no rootfs
+      const bool is_layer = session.image >= setup_.first_layer && session.image < setup_.end_of_layers;
+      if (is_layer) {
+        options.marks = OverlayMarks::shown;
+        options.cached_data_bytes /= 4;  // there may be many
+      }
       serve_image(std::move(session.fuse), *setup_.images[session.image], options);
     } catch (const std::exception&) {
       // Closing the descriptor has told whoever reads there: nobody is left to tell more.
