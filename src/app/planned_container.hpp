@@ -61,7 +61,7 @@ class PlannedContainer {
                    const runtime::FstabMounts& configured);
   void plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
                   const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output);
-  void open_images(const BaseImage& image);
+  void open_images(const RunSubject& subject);
   void plan_rootfs(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
 
   std::vector<OpenImage> images_;  // the rootfs's, then those of squashfs mounts

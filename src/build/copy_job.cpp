@@ -112,8 +112,8 @@ FileOwner parse_owner(const std::string& text, const Rootfs& rootfs) {
 
 class Copier {
  public:
-  Copier(const CopyJob& job, const SourceTree& tree)
-      : job_(job), tree_(tree), excluded_(job), rootfs_(open_file("/", O_PATH | O_DIRECTORY)) {
+  Copier(const CopyJob& job, const SourceTree& tree, Fd root)
+      : job_(job), tree_(tree), excluded_(job), rootfs_(std::move(root)) {
     if (job.owner) owner_ = parse_owner(*job.owner, rootfs_);
   }
 
@@ -283,12 +283,12 @@ Digest digest_sources(const CopyJob& job, const SourceTree& tree) {
   return digest.finish();
 }
 
-CopyResult run_copy(const CopyJob& job, const SourceTree& tree) {
-  return Copier(job, tree).run();
+CopyResult run_copy(const CopyJob& job, const SourceTree& tree, Fd root) {
+  return Copier(job, tree, std::move(root)).run();
 }
 
-FileOwners make_directory_inside(const std::string& path, const std::string& owner) {
-  const Rootfs rootfs(open_file("/", O_PATH | O_DIRECTORY));
+FileOwners make_directory_inside(const std::string& path, const std::string& owner, Fd root) {
+  const Rootfs rootfs(std::move(root));
   FileOwners owners;
   const FileOwner user = owner.empty() ? FileOwner{} : parse_owner(owner, rootfs);
   for (std::string missing = without_slashes(path); !rootfs.find(missing, O_PATH); missing = parent_of(missing)) {

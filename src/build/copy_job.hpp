@@ -47,10 +47,10 @@ struct CopyResult {
 /// where a source is missing.
 Digest digest_sources(const CopyJob& job, const SourceTree& tree);
 
-/// Copies into the directory `rootfs`, which is the root of the calling process. Throws Error.
-CopyResult run_copy(const CopyJob& job, const SourceTree& tree);
+/// Copies below `root`, whose links lead nowhere else. Throws Error.
+CopyResult run_copy(const CopyJob& job, const SourceTree& tree, Fd root);
 
 /// Makes a directory and its parents where they are missing (WORKDIR). Throws Error where something else is there.
-FileOwners make_directory_inside(const std::string& path, const std::string& owner);
+FileOwners make_directory_inside(const std::string& path, const std::string& owner, Fd root);
 
 }  // namespace mlctr::build

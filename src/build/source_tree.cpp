@@ -72,7 +72,7 @@ Fd SourceTree::open(const std::string& path, int flags) const {
 
 SourceNode SourceTree::look_at(const std::string& path) const {
   const Fd fd = open(path, O_PATH | O_NOFOLLOW);
-  SourceNode node{.path = path};
+  SourceNode node{.path = path, .status = {}, .link = {}};
   if (::fstat(fd.get(), &node.status) != 0) throw SysError("cannot look at " + printable(path, 4096));
   if (S_ISLNK(node.status.st_mode)) node.link = target_of(fd);
   return node;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/build_place.hpp"
 #include "app/container_program.hpp"
 #include "app/create_container.hpp"
 #include "app/run_container.hpp"
@@ -112,8 +113,10 @@ int run(const Options& options) {
     check_image_is_named(configuration, *options.name, words);
   }
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
+  const auto failed_step = find_failed_step(configuration, words.target);
   const RunSubject subject =
-      make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
+      failed_step ? *failed_step
+                  : make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
   if (subject.container) request.container_name = subject.container->record.name;
   if (has_terminal()) request.prompt_name = prompt_name_of(request.container_name, subject.image.reference);
   request.tell = [](const std::string& line) { say(line); };
