@@ -9,8 +9,8 @@
 #include "app/version.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "base/suggestion.hpp"
 #include "cli/output.hpp"
-#include "cli/suggestion.hpp"
 
 namespace mlctr::cli {
 namespace {

@@ -52,6 +52,9 @@ class GlobalVariables {
 /// --build-arg names that no ARG of `file` declares and that are not predefined: likely mistyped. Sorted.
 std::vector<std::string> undeclared_arguments(const Containerfile& file, const BuildArguments& arguments);
 
+/// HTTP_PROXY and its kin, in either case: RUN has them when they are given, declared or not.
+bool is_proxy_variable(std::string_view name);
+
 /// The variables of one stage, from its base's environment on. A stage built FROM an earlier stage starts as a copy of
 /// what that one ended as (`continued`).
 class StageVariables {

@@ -2,9 +2,12 @@
 // ".dockerignore file"; matching as moby/patternmatcher does it. COPY --exclude has the same patterns.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "containerfile/wildcard.hpp"
 
 namespace mlctr::containerfile {
 
@@ -30,9 +33,11 @@ class IgnorePatterns {
   struct Pattern {
     std::string text;  ///< cleaned: no leading or trailing "/", no "." or ".."
     bool is_exception = false;
+    Wildcard wildcard;
   };
 
-  void add(std::string_view line);
+  static std::optional<Pattern> read_pattern(std::string_view text);
+  std::vector<bool> matched_by(std::string_view path, const std::vector<bool>& parent) const;
 
   std::vector<Pattern> patterns_;
 };

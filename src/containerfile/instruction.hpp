@@ -41,6 +41,16 @@ struct CommandLine {
   bool operator==(const CommandLine&) const = default;
 };
 
+/// What a RUN's command comes to: a text for the shell, or a script (it begins with "#!") to be run as a file.
+struct RunScript {
+  enum class Kind { shell_text, file } kind = Kind::shell_text;
+  std::string name;  ///< of the file
+  std::string content;
+};
+
+/// Of a command in the shell form: its heredocs are in the text, for the shell to read, but a lone one is the text.
+RunScript script_of(const CommandLine& command);
+
 enum class RunNetwork { standard, none, host };
 
 struct Run {
@@ -86,12 +96,16 @@ struct Assignment {
   bool operator==(const Assignment&) const = default;
 };
 
+enum class AssignmentForm { equals, legacy };  ///< legacy: ENV NAME the rest of the line
+
 struct Env {
   std::vector<Assignment> variables;
+  AssignmentForm form = AssignmentForm::equals;
 };
 
 struct Label {
   std::vector<Assignment> labels;
+  AssignmentForm form = AssignmentForm::equals;
 };
 
 struct Declaration {

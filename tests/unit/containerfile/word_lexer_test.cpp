@@ -1,0 +1,3 @@
+#include "containerfile/word_lexer.hpp"
+
+#include <doctest/doctest.h>
