@@ -14,6 +14,7 @@
 
 #include "app/assemble_image.hpp"
 #include "app/build_place.hpp"
+#include "app/fetch_files.hpp"
 #include "app/find_image.hpp"
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
@@ -252,8 +253,10 @@ BuiltImage build_image(const Configuration& configuration, const BuildSource& so
                               .cache = StepCache(store),
                               .reuse = request.reuse,
                               .watcher = watcher,
-                              .download = [](const std::string& url, const std::string&) -> std::filesystem::path {
-                                throw Error(fmt::format("ADD {}: not yet", printable(url)));
+                              .download = [&, number = 0](const auto& urls, const auto& checksum) mutable {
+                                const auto directory = place.path() / fmt::format("downloads-{}", number++);
+                                fetch_files(urls, checksum, directory, configuration, stop);
+                                return directory;
                               }};
   for (const std::string& warning : source.warnings) watcher.note(warning);
   const auto result = build::build_stages(context, source.plan, stop);

@@ -31,8 +31,8 @@ struct BuildContext {
   StepCache cache;
   StepReuse reuse = StepReuse::cached;
   BuildWatcher& watcher;
-  /// Gets a file of the web into a directory of its own, which it returns.
-  std::function<std::filesystem::path(const std::string& url, const std::string& checksum)> download;
+  /// Gets files of the web into a directory of their own, which it returns.
+  DownloadFiles download;
   std::map<std::size_t, std::unique_ptr<StageBuild>> stages{};
   std::size_t steps_begun = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ struct BuildPlaces {
   squashfs::PackOptions packing;
   std::uint32_t time = 0;  ///< SOURCE_DATE_EPOCH, or what stands for it
 };
+
+using DownloadFiles =
+    std::function<std::filesystem::path(const std::vector<std::string>& urls, const std::string& checksum)>;
 
 /// Where RunStep::script is to be found.
 inline constexpr const char* k_script_path = "/run/mlctr/script";

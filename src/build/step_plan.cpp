@@ -133,7 +133,7 @@ class Planner {
     StepJob job{.work = {}, .below = view_.files};
     if (!urls.empty()) {
       if (!step.job.mode) step.job.mode = 0600;
-      step.downloads = download(urls, checksum);
+      step.downloads = view_.download(urls, checksum);
     }
     add_copy(step, "", job);
     job.work = std::move(step);
@@ -206,12 +206,6 @@ class Planner {
       step.content = digest_sources(step.job, places_.context);
     }
     key_.add("content").add(step.content->to_string());
-  }
-
-  std::filesystem::path download(const std::vector<std::string>& urls, const std::string& checksum) const {
-    std::filesystem::path directory;
-    for (const std::string& url : urls) directory = view_.download(url, checksum);
-    return directory;
   }
 
   std::size_t add_source(const std::string& name, StepJob& job) {

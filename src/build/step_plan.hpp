@@ -19,7 +19,7 @@ struct StageView {
   const containerfile::StageVariables& variables;
   /// The files of the stage or image that --from or from= names.
   std::function<StageFiles(const std::string& name)> source;
-  std::function<std::filesystem::path(const std::string& url, const std::string& checksum)> download;
+  const DownloadFiles& download;
 };
 
 struct PlannedStep {
