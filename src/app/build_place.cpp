@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "app/find_image.hpp"
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -92,12 +95,33 @@ std::string BuildPlace::keep_failed(const build::FailedStep& step, const Store& 
   return id;
 }
 
+std::vector<BuildRemnant> list_build_remnants(const std::filesystem::path& containers, std::chrono::seconds age) {
+  std::vector<BuildRemnant> remnants;
+  for (const auto& leftover : find_leftovers(containers, k_running)) {
+    remnants.push_back({BuildRemnant::Kind::killed, leftover});
+  }
+  const auto add_old = [&](BuildRemnant::Kind kind, const char* directory, const char* dated_by) {
+    for (const std::string& name : list_directory(containers / directory)) {
+      const std::filesystem::path path = containers / directory / name;
+      const Fd file(::open((path / dated_by).c_str(), O_RDONLY | O_CLOEXEC));
+      struct stat status {};
+      if (!file || ::fstat(file.get(), &status) != 0 || status.st_mtime > std::time(nullptr) - age.count()) continue;
+      if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) remnants.push_back({kind, path});
+    }
+  };
+  add_old(BuildRemnant::Kind::failed, k_failed, "step.json");
+  add_old(BuildRemnant::Kind::cache, k_caches, "in_use");
+  return remnants;
+}
+
 std::optional<RunSubject> find_failed_step(const Configuration& configuration, std::string_view text) {
   if (!text.starts_with(k_target)) return std::nullopt;
   const std::string id(text.substr(k_target.size()));
+  // Any other is a tag of an image that is called so.
+  if (id.size() != k_id_digits || id.find_first_not_of("0123456789abcdef") != id.npos) return std::nullopt;
   const std::filesystem::path directory = open_containers(configuration).root() / k_failed / id;
-  const bool is_id = id.size() == k_id_digits && id.find_first_not_of("0123456789abcdef") == id.npos;
-  if (!is_id || !std::filesystem::exists(directory / "step.json")) {
+  if (!std::filesystem::exists(directory / "step.json")) {
+    if (find_image(configuration, text)) return std::nullopt;
     throw Error(fmt::format("no failed step {} is kept here", printable(text)),
                 "only the last few are; the build tells which it was when it fails");
   }

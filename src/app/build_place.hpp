@@ -5,6 +5,7 @@
 //   <containers>/.build-failed/<id>/        what a failed step left: {step.json, image.sqsh, config.json, upper, work}
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -40,6 +41,16 @@ class BuildPlace {
   Fd held_;
   std::size_t images_ = 0;
 };
+
+/// What lies beside the containers that no build needs.
+struct BuildRemnant {
+  enum class Kind { killed, failed, cache };
+  Kind kind = Kind::killed;
+  std::filesystem::path path;
+};
+
+/// Killed builds' directories; failed steps and unused caches older than `age`.
+std::vector<BuildRemnant> list_build_remnants(const std::filesystem::path& containers, std::chrono::seconds age);
 
 /// Where `text` is "build:ID". Throws Error where there is none of that id any more.
 std::optional<RunSubject> find_failed_step(const Configuration& configuration, std::string_view text);

@@ -197,6 +197,7 @@ void send(int pipe, const StepOutcome& outcome) {
     ::dup2(null.get(), STDIN_FILENO);
     ::dup2(output.get(), STDOUT_FILENO);
     ::dup2(output.get(), STDERR_FILENO);
+    ::close(output.get());  // a server that we start must not keep it open
     send(result.get(), carry_out(job, places, directory, result.get()));
   } catch (const std::exception&) {
     ::_exit(1);  // finish() says so
