@@ -73,9 +73,9 @@ BuildSource read_build_source(const BuildSourceRequest& request) {
   source.context = std::make_unique<build::SourceTree>(
       std::move(directory), "the context",
       read_ignored(is_standard_input ? std::filesystem::path("Dockerfile") : path, request.directory));
-  for (const auto* list : {&source.file->warnings, &source.globals->warnings()}) {
-    for (const auto& warning : *list) source.warnings.push_back(to_string(warning, source.file->filename));
-  }
+  std::vector<containerfile::Warning> warnings = source.file->warnings;
+  warnings.insert(warnings.end(), source.globals->warnings().begin(), source.globals->warnings().end());
+  for (const auto& warning : warnings) source.warnings.push_back(to_string(warning, source.file->filename));
   for (const std::string& name : containerfile::undeclared_arguments(*source.file, arguments)) {
     source.warnings.push_back(fmt::format("--build-arg {}: no ARG of the file has that name", printable(name)));
   }

@@ -11,6 +11,7 @@
 #include "squashfs/pack_layer.hpp"
 #include "squashfs/tables.hpp"
 #include "squashfs/upper_layer.hpp"
+#include "store/sharing.hpp"
 
 namespace mlctr::build {
 namespace {
@@ -117,8 +118,10 @@ std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, Store& sto
 
   const squashfs::Reader layer(file.fd(), "the step's layer");
   const squashfs::LayerTarSummary summary = squashfs::summarize_layer_tar(layer, stop);
+  const Lock lock = store.lock_layer(summary.diff_id, stop, {});
   if (!store.touch_layer(summary.diff_id)) {
     sync_file(file.fd(), "the step's layer");
+    share_with_group(file.fd(), store.root() / "tmp");
     file.replace(store.layer_path(summary.diff_id));
     sync_directory(store.layer_path(summary.diff_id).parent_path());
   }
