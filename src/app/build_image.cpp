@@ -179,9 +179,10 @@ BuiltImage publish(const build::BuiltStage& built, const std::vector<ImageRefere
   return result;
 }
 
-[[noreturn]] void refuse_failed(const build::FailedStep& step, BuildPlace& place, const Store& store) {
+[[noreturn]] void refuse_failed(const build::FailedStep& step, const std::string& file, BuildPlace& place,
+                                const Store& store) {
   const std::string what = step.message.empty() ? fmt::format("exit code {}", step.exit_code.value_or(1)) : step.message;
-  Error error(fmt::format("{}: {}", step.label, what), step.hint);
+  Error error(fmt::format("{}:{}: {}: {}", printable(file, 4096), step.line, step.label, what), step.hint);
   if (step.exit_code) {
     error.add_hint(fmt::format("`mlctr run -r build:{}` enters what the step left", place.keep_failed(step, store)));
   }
@@ -260,7 +261,7 @@ BuiltImage build_image(const Configuration& configuration, const BuildSource& so
                               }};
   for (const std::string& warning : source.warnings) watcher.note(warning);
   const auto result = build::build_stages(context, source.plan, stop);
-  if (const auto* failed = std::get_if<build::FailedStep>(&result)) refuse_failed(*failed, place, store);
+  if (const auto* failed = std::get_if<build::FailedStep>(&result)) refuse_failed(*failed, source.file->filename, place, store);
   return publish(std::get<build::BuiltStage>(result), references, store, stop);
 }
 

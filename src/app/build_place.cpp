@@ -138,11 +138,12 @@ std::optional<RunSubject> find_failed_step(const Configuration& configuration, s
     }
     subject.layers.push_back(path);
   }
-  subject.container = StoredContainer{.record = {.name = "build-" + id, .image = std::string(text)},
+  subject.container = StoredContainer{.record = {.name = "build-" + id, .image = std::string(text), .manifest_digest = {}},
                                       .squashfs = subject.image.squashfs,
                                       .config = directory / "config.json",
                                       .upper = directory / "upper",
-                                      .work = directory / "work"};
+                                      .work = directory / "work",
+                                      .copy = {}};
   return subject;
 }
 

@@ -36,6 +36,7 @@ struct StageBuild::Step {
   std::size_t number = 0;
   std::string label;
   std::string history;
+  std::uint32_t line = 0;
   PlannedStep planned;
   Clock::time_point begun;
   std::optional<Lock> lock{};
@@ -181,6 +182,7 @@ bool StageBuild::perform(const Instruction& written) {
   step_ = std::make_unique<Step>(Step{.number = context_.steps_begun++,
                                       .label = label_of(instruction),
                                       .history = history_of(instruction),
+                                      .line = written.place.line,
                                       .planned = std::move(*planned),
                                       .begun = Clock::now()});
   return try_step();
@@ -228,6 +230,7 @@ std::optional<FailedStep> StageBuild::hear() {
     return FailedStep{.label = step_->label,
                       .message = outcome.message,
                       .hint = outcome.hint,
+                      .line = step_->line,
                       .exit_code = outcome.exit_code,
                       .directory = step_->directory,
                       .below = step_->planned.job.below,

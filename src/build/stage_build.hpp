@@ -40,6 +40,7 @@ struct BuildContext {
 /// A program of a step failed: what of it stays lies in `directory`, over the files of `stack`.
 struct FailedStep {
   std::string label, message, hint;
+  std::uint32_t line = 0;  ///< of the file
   std::optional<int> exit_code;
   std::filesystem::path directory;
   StageFiles below;

@@ -42,6 +42,7 @@ class Normalisation {
     visit_directory(squashfs::k_root, &below_.inodes[squashfs::k_root], "");
     Inode& root = tree_.inodes[squashfs::k_root];
     root.permissions = below_.inodes[squashfs::k_root].permissions;
+    root.mtime = below_.inodes[squashfs::k_root].mtime;
     std::get<Directory>(root.kind).origin = squashfs::DirectoryOrigin::implied;
     return !std::get<Directory>(root.kind).children.empty();
   }
