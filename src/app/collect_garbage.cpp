@@ -214,7 +214,7 @@ class Collector {
   // Steps whose layer is gone, or that no build has wanted for long; what builds keep beside the containers.
   void collect_builds() {
     const StepCache steps(store_);
-    for (const StepEntry& entry : steps.entries()) {
+    for (const CachedStepEntry& entry : steps.entries()) {
       heed_stop();
       const bool has_layer = !entry.layer || store_.has_layer(*entry.layer);
       if (has_layer && now_ - entry.last_used < k_step_age) continue;

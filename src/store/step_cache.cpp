@@ -58,8 +58,8 @@ std::optional<Lock> StepCache::try_lock(const Digest& key) const {
   return Lock::try_acquire(store_.root() / "locks" / ("step-" + key.hex()));
 }
 
-std::vector<StepEntry> StepCache::entries() const {
-  std::vector<StepEntry> entries;
+std::vector<CachedStepEntry> StepCache::entries() const {
+  std::vector<CachedStepEntry> entries;
   for (const std::string& name : list_directory(store_.root() / "steps")) {
     if (!name.ends_with(k_extension)) continue;
     const auto key = parse_digest_name("sha256-" + name.substr(0, name.size() - k_extension.size()));

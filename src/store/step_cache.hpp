@@ -22,7 +22,7 @@ struct CachedStep {
   std::uint64_t tar_bytes = 0;  ///< of the layer as a tar
 };
 
-struct StepEntry {
+struct CachedStepEntry {
   Digest key;
   std::optional<Digest> layer;
   FileTime last_used;
@@ -38,7 +38,7 @@ class StepCache {
   void put(const Digest& key, const CachedStep& step) const;
   [[nodiscard]] std::optional<Lock> try_lock(const Digest& key) const;
 
-  std::vector<StepEntry> entries() const;
+  std::vector<CachedStepEntry> entries() const;
   bool remove(const Digest& key) const;
 
  private:
