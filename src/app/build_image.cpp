@@ -63,9 +63,11 @@ std::vector<ImageLayer> as_one_layer(const std::filesystem::path& squashfs, cons
 std::vector<ImageLayer> layers_of(const BaseImage& image, const std::stop_token& stop) {
   const ImageConfig config = image.config_body.empty() ? ImageConfig{} : parse_image_config(image.config_body);
   if (image.manifest_digest.empty()) return as_one_layer(image.squashfs, stop);
-  const auto parsed = parse_manifest(read_file(image.squashfs.parent_path() / "manifest.json", k_max_manifest_bytes), "");
+  const auto parsed =
+      parse_manifest(read_file(image.squashfs.parent_path() / "manifest.json", k_max_manifest_bytes), "");
   const auto& manifest = std::get<Manifest>(parsed);
-  if (manifest.layers.empty() || manifest.layers.size() != config.diff_ids.size()) return as_one_layer(image.squashfs, stop);
+  if (manifest.layers.empty() || manifest.layers.size() != config.diff_ids.size())
+    return as_one_layer(image.squashfs, stop);
   std::vector<ImageLayer> layers;
   for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
     layers.push_back({as_oci(manifest.layers[i]), config.diff_ids[i]});
@@ -106,8 +108,10 @@ std::optional<std::uint32_t> parse_epoch(const std::string& text) {
 
 // The build's time: what nothing in the image is younger than.
 std::uint32_t time_of(const BuildRequest& request, const std::map<std::string, BaseImage>& bases) {
-  if (const auto given = request.arguments.find(k_epoch); given != request.arguments.end()) return *parse_epoch(given->second);
-  if (const char* variable = std::getenv(k_epoch); variable != nullptr && *variable != '\0') return *parse_epoch(variable);
+  if (const auto given = request.arguments.find(k_epoch); given != request.arguments.end())
+    return *parse_epoch(given->second);
+  if (const char* variable = std::getenv(k_epoch); variable != nullptr && *variable != '\0')
+    return *parse_epoch(variable);
   std::uint32_t newest = 0;
   for (const auto& [name, base] : bases) {
     if (base.config_body.empty()) continue;
@@ -117,10 +121,11 @@ std::uint32_t time_of(const BuildRequest& request, const std::map<std::string, B
 }
 
 squashfs::PackOptions packing_of(const Configuration& configuration) {
-  return {.threads = configuration.threads > 0 ? configuration.threads : std::max(1u, std::thread::hardware_concurrency()),
-          .compression_level = configuration.compression_level,
-          .limits = {.max_uncompressed_bytes = configuration.max_layer_bytes,
-                     .max_entries = configuration.max_layer_entries}};
+  return {
+      .threads = configuration.threads > 0 ? configuration.threads : std::max(1u, std::thread::hardware_concurrency()),
+      .compression_level = configuration.compression_level,
+      .limits = {.max_uncompressed_bytes = configuration.max_layer_bytes,
+                 .max_entries = configuration.max_layer_entries}};
 }
 
 // As long as it is held, gc leaves alone what was used lately.
@@ -181,7 +186,8 @@ BuiltImage publish(const build::BuiltStage& built, const std::vector<ImageRefere
 
 [[noreturn]] void refuse_failed(const build::FailedStep& step, const std::string& file, BuildPlace& place,
                                 const Store& store) {
-  const std::string what = step.message.empty() ? fmt::format("exit code {}", step.exit_code.value_or(1)) : step.message;
+  const std::string what =
+      step.message.empty() ? fmt::format("exit code {}", step.exit_code.value_or(1)) : step.message;
   Error error(fmt::format("{}:{}: {}: {}", printable(file, 4096), step.line, step.label, what), step.hint);
   if (step.exit_code) {
     error.add_hint(fmt::format("`mlctr run -r build:{}` enters what the step left", place.keep_failed(step, store)));
@@ -190,7 +196,8 @@ BuiltImage publish(const build::BuiltStage& built, const std::vector<ImageRefere
 }
 
 void add_secret(std::map<std::string, Fd>& secrets, const std::string& id, Fd file) {
-  if (!secrets.emplace(id, std::move(file)).second) throw UsageError(fmt::format("--secret {}: given twice", printable(id)));
+  if (!secrets.emplace(id, std::move(file)).second)
+    throw UsageError(fmt::format("--secret {}: given twice", printable(id)));
 }
 
 // Out of our environment too, which every process of the build would have.
@@ -261,7 +268,8 @@ BuiltImage build_image(const Configuration& configuration, const BuildSource& so
                               }};
   for (const std::string& warning : source.warnings) watcher.note(warning);
   const auto result = build::build_stages(context, source.plan, stop);
-  if (const auto* failed = std::get_if<build::FailedStep>(&result)) refuse_failed(*failed, source.file->filename, place, store);
+  if (const auto* failed = std::get_if<build::FailedStep>(&result))
+    refuse_failed(*failed, source.file->filename, place, store);
   return publish(std::get<build::BuiltStage>(result), references, store, stop);
 }
 

@@ -138,12 +138,13 @@ std::optional<RunSubject> find_failed_step(const Configuration& configuration, s
     }
     subject.layers.push_back(path);
   }
-  subject.container = StoredContainer{.record = {.name = "build-" + id, .image = std::string(text), .manifest_digest = {}},
-                                      .squashfs = subject.image.squashfs,
-                                      .config = directory / "config.json",
-                                      .upper = directory / "upper",
-                                      .work = directory / "work",
-                                      .copy = {}};
+  subject.container =
+      StoredContainer{.record = {.name = "build-" + id, .image = std::string(text), .manifest_digest = {}},
+                      .squashfs = subject.image.squashfs,
+                      .config = directory / "config.json",
+                      .upper = directory / "upper",
+                      .work = directory / "work",
+                      .copy = {}};
   return subject;
 }
 

@@ -31,7 +31,8 @@ std::string read_standard_input() {
 std::filesystem::path find_file(const BuildSourceRequest& request) {
   if (!request.file.empty()) return request.file;
   for (const char* name : {"Containerfile", "Dockerfile"}) {
-    if (std::error_code error; std::filesystem::exists(request.directory / name, error)) return request.directory / name;
+    if (std::error_code error; std::filesystem::exists(request.directory / name, error))
+      return request.directory / name;
   }
   throw Error(fmt::format("there is no Containerfile in {}", printable(request.directory.string(), 4096)),
               "-f FILE names another");

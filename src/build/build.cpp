@@ -44,8 +44,9 @@ bool advance_all(BuildContext& context) {
 BuiltStage result_of(const StageBuild& stage, const BuildContext& context) {
   BuiltStage built{.files = stage.files(), .layers = stage.base_layers(), .config_body = {}};
   for (const BuiltLayer& layer : stage.files().layers) {
-    built.layers.push_back({{.media_type = k_tar_layer, .digest = layer.diff_id, .size_bytes = layer.tar_bytes, .urls = {}},
-                            layer.diff_id});
+    built.layers.push_back(
+        {{.media_type = k_tar_layer, .digest = layer.diff_id, .size_bytes = layer.tar_bytes, .urls = {}},
+         layer.diff_id});
   }
   std::vector<Digest> diff_ids;
   for (const ImageLayer& layer : built.layers) diff_ids.push_back(layer.diff_id);

@@ -58,8 +58,7 @@ std::string below(const std::string& path, const std::string& top) {
 
 class Excluded {
  public:
-  explicit Excluded(const CopyJob& job)
-      : patterns_(containerfile::IgnorePatterns::of(job.excludes)) {}
+  explicit Excluded(const CopyJob& job) : patterns_(containerfile::IgnorePatterns::of(job.excludes)) {}
   bool operator()(const std::string& path) const { return !path.empty() && patterns_.is_ignored(path); }
 
  private:
@@ -140,7 +139,8 @@ class Copier {
     } else if (job_.archives == ArchiveHandling::unpack && is_archive(tree_.open(found, O_RDONLY | O_NONBLOCK))) {
       digest_.add_file(named, top, tree_.open(found, O_RDONLY | O_NONBLOCK), {});
       make_directory(job_.destination);
-      unpack_archive(tree_.open(found, O_RDONLY | O_NONBLOCK), found, rootfs_, without_slashes(job_.destination), owners_);
+      unpack_archive(tree_.open(found, O_RDONLY | O_NONBLOCK), found, rootfs_, without_slashes(job_.destination),
+                     owners_);
     } else {
       const std::string name = job_.keeps_parents ? named : base_name(named);
       const bool is_inside = job_.keeps_parents || is_directory_destination();

@@ -20,9 +20,9 @@ enum class DestinationKind { as_is, directory };  ///< directory: it ends with '
 enum class ArchiveHandling { copy, unpack };
 
 struct CopyJob {
-  std::vector<std::string> sources{};                          ///< with wildcards
+  std::vector<std::string> sources{};                           ///< with wildcards
   std::vector<std::pair<std::string, std::string>> contents{};  ///< names and contents of heredocs
-  std::string destination;                                     ///< absolute
+  std::string destination;                                      ///< absolute
   DestinationKind kind = DestinationKind::as_is;
   std::optional<std::string> owner{};  ///< "NAME|UID[:GROUP|GID]"
   std::optional<mode_t> mode{};

@@ -172,9 +172,9 @@ void ImageDocument::apply(const containerfile::StopSignal& signal) {
 void ImageDocument::apply(const containerfile::Healthcheck& check) {
   Json json = {{"Test", check.test}};
   const std::pair<const char*, std::chrono::nanoseconds> times[] = {{"Interval", check.interval},
-                                                                   {"Timeout", check.timeout},
-                                                                   {"StartPeriod", check.start_period},
-                                                                   {"StartInterval", check.start_interval}};
+                                                                    {"Timeout", check.timeout},
+                                                                    {"StartPeriod", check.start_period},
+                                                                    {"StartInterval", check.start_interval}};
   for (const auto& [name, time] : times) {
     if (time.count() != 0) json[name] = time.count();
   }

@@ -19,7 +19,7 @@
 namespace mlctr::build {
 namespace {
 
-constexpr int k_max_links = 40;    // as Linux allows in one path
+constexpr int k_max_links = 40;  // as Linux allows in one path
 constexpr std::size_t k_max_depth = 2048;
 
 std::string joined(const std::string& directory, const std::string& name) {
@@ -143,7 +143,8 @@ void SourceTree::match(const std::vector<std::string>& patterns, std::size_t dep
   if (!directory || !S_ISDIR(look_at(*directory).status.st_mode)) return;
   for (const std::string& name : names_in(*directory)) {
     const std::string path = joined(parent, name);
-    if (containerfile::matches_glob(pattern, name) && !(ignored_.is_ignored(path) && !ignored_.may_hold_exceptions(path))) {
+    if (containerfile::matches_glob(pattern, name) &&
+        !(ignored_.is_ignored(path) && !ignored_.may_hold_exceptions(path))) {
       match(patterns, depth + 1, path, found);
     }
   }

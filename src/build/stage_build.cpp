@@ -102,8 +102,7 @@ void StageBuild::begin_with(const ExternalImage& image) {
 
 void StageBuild::add_triggers() {
   for (const std::string& trigger : document_->take_triggers()) {
-    instructions_.push_back(
-        containerfile::parse_trigger(trigger, context_.globals.file().filename, stage().place));
+    instructions_.push_back(containerfile::parse_trigger(trigger, context_.globals.file().filename, stage().place));
   }
 }
 
@@ -163,20 +162,20 @@ bool StageBuild::perform(const Instruction& written) {
     document_->add_history(history_of(instruction), LayerMade::no);
     return true;
   }
-  const StageView view{
-      .files = files_,
-      .document = *document_,
-      .variables = *variables_,
-      .source =
-          [this](const std::string& name) {
-            if (const auto stage = containerfile::find_stage(context_.globals.file(), name, number_)) {
-              return context_.stages.at(*stage)->files();
-            }
-            const auto image = context_.images.find(name);
-            if (image == context_.images.end()) throw Error(fmt::format("no stage and no image {}", printable(name)));
-            return image->second.files;
-          },
-      .download = context_.download};
+  const StageView view{.files = files_,
+                       .document = *document_,
+                       .variables = *variables_,
+                       .source =
+                           [this](const std::string& name) {
+                             if (const auto stage = containerfile::find_stage(context_.globals.file(), name, number_)) {
+                               return context_.stages.at(*stage)->files();
+                             }
+                             const auto image = context_.images.find(name);
+                             if (image == context_.images.end())
+                               throw Error(fmt::format("no stage and no image {}", printable(name)));
+                             return image->second.files;
+                           },
+                       .download = context_.download};
   auto planned = plan_step(instruction, view, context_.places);
   if (!planned) return true;
   step_ = std::make_unique<Step>(Step{.number = context_.steps_begun++,
@@ -236,9 +235,8 @@ std::optional<FailedStep> StageBuild::hear() {
                       .below = step_->planned.job.below,
                       .config = document_->write({}, context_.places.time)};
   }
-  context_.cache.put(step_->planned.key,
-                     {outcome.layer ? std::optional(outcome.layer->diff_id) : std::nullopt,
-                      outcome.layer ? outcome.layer->tar_bytes : 0});
+  context_.cache.put(step_->planned.key, {outcome.layer ? std::optional(outcome.layer->diff_id) : std::nullopt,
+                                          outcome.layer ? outcome.layer->tar_bytes : 0});
   if (step_->lock) step_->lock->remove();
   end_step(outcome.layer, StepEnd::built);
   state_ = State::waiting;

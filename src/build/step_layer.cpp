@@ -110,9 +110,8 @@ std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, Store& sto
   const Tree below = tree_below(changes.below);
   UnnamedFile file(store.root() / "tmp");
   squashfs::CompressorPool pool(options.threads, options.compression_level);
-  squashfs::PackedLayer packed =
-      squashfs::pack_upper({open_file(changes.upper, O_RDONLY | O_DIRECTORY), changes.upper}, below, file.fd(), pool,
-                           options.limits, stop);
+  squashfs::PackedLayer packed = squashfs::pack_upper({open_file(changes.upper, O_RDONLY | O_DIRECTORY), changes.upper},
+                                                      below, file.fd(), pool, options.limits, stop);
   if (!Normalisation(packed.tree, below, changes).run()) return std::nullopt;
   if (::ftruncate(file.fd(), static_cast<off_t>(packed.data_end)) != 0) throw SysError("cannot set a layer's size");
   squashfs::write_tables(packed.tree, file.fd(), packed.data_end);

@@ -174,8 +174,7 @@ std::vector<std::string> StepMounts::mount_inside(const runtime::BuiltContainer&
     if (given == places_.secrets.end()) continue;
     if (!secret->target.empty()) mount_secret(*secret, built.files, number);
     if (secret->variable) {
-      variables.push_back(*secret->variable + "=" +
-                          read_file(in_proc(given->second), k_max_variable_bytes));
+      variables.push_back(*secret->variable + "=" + read_file(in_proc(given->second), k_max_variable_bytes));
     }
   }
   return variables;

@@ -251,8 +251,7 @@ class Planner {
 
 std::string absolute_in_image(const std::string& path, const ImageDocument& document) {
   const std::string& directory = document.values().working_directory;
-  std::string text =
-      (std::filesystem::path("/") / directory / path).lexically_normal().string();
+  std::string text = (std::filesystem::path("/") / directory / path).lexically_normal().string();
   if (text.ends_with("/") && text.size() > 1 && !path.ends_with('/')) text.pop_back();
   return text;
 }

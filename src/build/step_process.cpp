@@ -38,7 +38,8 @@ struct ProgramFailure {
 };
 
 void make_directory(const std::filesystem::path& path, mode_t mode) {
-  if (::mkdir(path.c_str(), 0700) != 0 || ::chmod(path.c_str(), mode) != 0) throw SysError("cannot make " + path.string());
+  if (::mkdir(path.c_str(), 0700) != 0 || ::chmod(path.c_str(), mode) != 0)
+    throw SysError("cannot make " + path.string());
 }
 
 // In the process of one step.
@@ -87,8 +88,9 @@ class Worker {
     for (const char* database : {"/etc/passwd", "/etc/group"}) targets.emplace_back(database);
     changes_.stubs = stubs_of(targets);
 
-    const runtime::ProgramEnd end = run_in_step_container(
-        container_, places_.scratch, [&](const runtime::BuiltContainer& built) { become_program(step, mounts, built); });
+    const runtime::ProgramEnd end =
+        run_in_step_container(container_, places_.scratch,
+                              [&](const runtime::BuiltContainer& built) { become_program(step, mounts, built); });
     if (const int code = runtime::shell_exit_code(end); code != 0) throw ProgramFailure{code};
   }
 
@@ -101,7 +103,8 @@ class Worker {
                              .umask = k_umask};
     for (std::string& variable : mounts.mount_inside(built)) program.environment.push_back(std::move(variable));
     program.environment.push_back(std::string("APT_CONFIG=") + k_apt_config_path);
-    if (::sethostname(k_host_name, std::char_traits<char>::length(k_host_name)) != 0) throw SysError("cannot name the host");
+    if (::sethostname(k_host_name, std::char_traits<char>::length(k_host_name)) != 0)
+      throw SysError("cannot name the host");
     // Whoever started mlctr may have left descriptors open: they are none of the step's business.
     if (::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0) throw SysError("cannot close descriptors");
     runtime::become(program);
@@ -130,8 +133,8 @@ class Worker {
 
   void carry_out(const DirectoryStep& step) {
     changes_.times = FileTimes::fixed;
-    changes_.owners =
-        inside([&](const runtime::BuiltContainer&) { return make_directory_inside(step.path, step.owner, open_root()); });
+    changes_.owners = inside(
+        [&](const runtime::BuiltContainer&) { return make_directory_inside(step.path, step.owner, open_root()); });
   }
 
   static Fd open_root() { return open_file("/", O_PATH | O_DIRECTORY); }
@@ -229,7 +232,8 @@ StepOutcome StepProcess::finish() {
   const std::string text = read_all(result_);
   runtime::reap(pid_);
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) return {.message = "the step's process was killed", .hint = "the kernel's log may say why: memory?"};
+  if (json.is_discarded())
+    return {.message = "the step's process was killed", .hint = "the kernel's log may say why: memory?"};
   StepOutcome outcome{.message = json.at("message"), .hint = json.at("hint")};
   if (json.contains("layer")) {
     outcome.layer = {Digest::parse(json.at("layer").at(0).get<std::string>()), json.at("layer").at(1)};

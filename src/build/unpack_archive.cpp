@@ -22,9 +22,9 @@
 namespace mlctr::build {
 namespace {
 
+using runtime::NodeKind;
 using squashfs::Inflater;
 using squashfs::TarEntry;
-using runtime::NodeKind;
 
 constexpr std::size_t k_chunk_bytes = 256u << 10;
 constexpr std::size_t k_tar_block = 512;
@@ -33,13 +33,15 @@ constexpr std::size_t k_magic_at = 257;  // of "ustar" in a header
 // The bytes of a file, uncompressed.
 class Inflated {
  public:
-  Inflated(const Fd& file, std::string name) : file_(file), name_(std::move(name)), input_(k_chunk_bytes), output_(k_chunk_bytes) {}
+  Inflated(const Fd& file, std::string name)
+      : file_(file), name_(std::move(name)), input_(k_chunk_bytes), output_(k_chunk_bytes) {}
 
   std::span<const std::byte> next() {
     for (;;) {
       if (pending_.empty() && !is_at_end_) fill();
       if (pending_.empty() && is_at_end_) return {};
-      if (!inflater_) inflater_ = Inflater::for_stream(pending_.first(std::min(pending_.size(), Inflater::k_magic_bytes)));
+      if (!inflater_)
+        inflater_ = Inflater::for_stream(pending_.first(std::min(pending_.size(), Inflater::k_magic_bytes)));
       const Inflater::Step step = inflater_->run(pending_, output_);
       pending_ = pending_.subspan(step.consumed);
       if (step.produced > 0) return std::span<const std::byte>(output_).first(step.produced);
@@ -129,7 +131,8 @@ class Unpacking {
   }
 
   void link(const TarEntry& entry, const Fd& parent, const std::string& leaf, const std::string& path) const {
-    const auto target = rootfs_.find(directory_ + path_of(squashfs::parse_layer_path(entry.link_target)), O_PATH | O_NOFOLLOW);
+    const auto target =
+        rootfs_.find(directory_ + path_of(squashfs::parse_layer_path(entry.link_target)), O_PATH | O_NOFOLLOW);
     if (!target) throw Error(fmt::format("{} is a link to what is not there", printable(path, 4096)));
     // Without a /proc here: by the capability over this namespace's files (open(2), AT_EMPTY_PATH of linkat).
     if (::linkat(target->get(), "", parent.get(), leaf.c_str(), AT_EMPTY_PATH) != 0) refuse(path);

@@ -39,7 +39,8 @@ std::map<std::string, std::string> parse_arguments(const std::vector<std::string
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
     const std::string name = text.substr(0, equals);
-    if (name.empty()) throw UsageError(fmt::format("--build-arg {}: no name", printable(text)), "--build-arg NAME=VALUE");
+    if (name.empty())
+      throw UsageError(fmt::format("--build-arg {}: no name", printable(text)), "--build-arg NAME=VALUE");
     if (equals != text.npos) {
       arguments[name] = text.substr(equals + 1);
     } else if (const char* value = std::getenv(name.c_str())) {
@@ -53,8 +54,8 @@ std::map<std::string, BaseImage> get_bases(const Configuration& configuration, c
                                            const BuildOptions& options) {
   std::map<std::string, BaseImage> bases;
   for (const std::string& name : source.plan.images) {
-    bases.emplace(name, find_or_pull_image(configuration, name,
-                                           {.policy = options.pull_policy, .verbosity = options.verbosity}));
+    bases.emplace(
+        name, find_or_pull_image(configuration, name, {.policy = options.pull_policy, .verbosity = options.verbosity}));
   }
   return bases;
 }
@@ -91,9 +92,7 @@ int build(const BuildOptions& options) {
   BuildDisplay display(parse_build_progress(options.progress, options.verbosity));
   std::optional<BuiltImage> image;
   run_stoppable(
-      [&](std::stop_token stop) {
-        image = build_image(configuration, source, bases, secrets, request, display, stop);
-      },
+      [&](std::stop_token stop) { image = build_image(configuration, source, bases, secrets, request, display, stop); },
       "steps that were done stay done");
   tell(*image, options, display, std::chrono::steady_clock::now() - started);
   return 0;
@@ -111,7 +110,8 @@ void add_build(CLI::App& program, Action& chosen) {
   const auto add_list = [&](const char* name, std::vector<std::string>& list, const char* help) {
     return command->add_option(name, list, help)->allow_extra_args(false);
   };
-  command->add_option("--file,-f", options->file, "Instead of DIRECTORY/Containerfile or Dockerfile; - is standard input")
+  command
+      ->add_option("--file,-f", options->file, "Instead of DIRECTORY/Containerfile or Dockerfile; - is standard input")
       ->type_name("FILE");
   add_list("--tag,-t", options->references, "What the image is to be called; may be given several times")
       ->type_name("REF");
@@ -127,7 +127,8 @@ void add_build(CLI::App& program, Action& chosen) {
   command->add_option("--pull", options->pull_policy, "Base images: missing, newer, always or never pulled")
       ->type_name("POLICY")
       ->check(CLI::IsMember({"missing", "newer", "always", "never"}));
-  command->add_option("--progress", options->progress, "auto, plain (all that steps say), tty or quiet")->type_name("KIND");
+  command->add_option("--progress", options->progress, "auto, plain (all that steps say), tty or quiet")
+      ->type_name("KIND");
   command->add_flag_callback(
       "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; }, "Only the image's digest, and errors");
   command->add_flag_callback(

@@ -15,8 +15,8 @@
 namespace mlctr::cli {
 namespace {
 
-constexpr std::size_t k_shown_lines = 4;                 // of a running step's output
-constexpr std::size_t k_kept_bytes = 16u << 20;          // of it, for when the step fails
+constexpr std::size_t k_shown_lines = 4;         // of a running step's output
+constexpr std::size_t k_kept_bytes = 16u << 20;  // of it, for when the step fails
 constexpr std::size_t k_longest_line = 400;
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -82,7 +82,8 @@ void BuildDisplay::ended(std::size_t step, build::StepEnd end, std::chrono::stea
   }
   std::vector<std::string> all = lines_of(running.said);
   all.insert(all.begin(), timed(running.label, "failed after ", time));
-  if (progress_ == BuildProgress::quiet) return write_to_terminal(STDERR_FILENO, fmt::format("{}\n", fmt::join(all, "\n")));
+  if (progress_ == BuildProgress::quiet)
+    return write_to_terminal(STDERR_FILENO, fmt::format("{}\n", fmt::join(all, "\n")));
   show(all);
 }
 
@@ -111,8 +112,9 @@ std::vector<StyledLine> BuildDisplay::frame() const {
   const auto now = std::chrono::steady_clock::now();
   for (const auto& [number, running] : running_) {
     lines.push_back(fitting(timed(running.label, "", now - running.since), columns));
-    const std::vector<std::string> said = lines_of(
-        std::string_view(running.said).substr(running.said.size() - std::min(running.said.size(), k_shown_lines * k_longest_line)));
+    const std::vector<std::string> said =
+        lines_of(std::string_view(running.said)
+                     .substr(running.said.size() - std::min(running.said.size(), k_shown_lines * k_longest_line)));
     const std::size_t first = said.size() - std::min(said.size(), k_shown_lines);
     for (std::size_t i = first; i < said.size(); ++i) lines.push_back(fitting(said[i], columns));
   }

@@ -88,7 +88,10 @@ TEST_CASE("what is copied has the digest that was taken before") {
   copying.from.write("d/x", "x");
   copying.from.write("d/y", "yy");
   copying.from.write("e", "");
-  const CopyJob job{.sources = {"d", "e"}, .contents = {{"here", "text"}}, .destination = "/all/", .kind = DestinationKind::directory};
+  const CopyJob job{.sources = {"d", "e"},
+                    .contents = {{"here", "text"}},
+                    .destination = "/all/",
+                    .kind = DestinationKind::directory};
   const Digest before = build::digest_sources(job, copying.tree());
   CHECK(copying.run(job).content == before);
   CHECK(build::digest_sources(job, copying.tree()) == before);

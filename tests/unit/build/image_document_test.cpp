@@ -17,8 +17,10 @@ TEST_CASE("times are RFC 3339 in both directions") {
 }
 
 TEST_CASE("an ENTRYPOINT takes the base's CMD away, not the stage's own") {
-  const std::string base = R"({"architecture":"amd64","os":"linux","config":{"Cmd":["base"]},"rootfs":{"type":"layers","diff_ids":[]}})";
-  const containerfile::Entrypoint entrypoint{{.form = containerfile::CommandForm::exec, .words = {"e"}, .heredocs = {}}};
+  const std::string base =
+      R"({"architecture":"amd64","os":"linux","config":{"Cmd":["base"]},"rootfs":{"type":"layers","diff_ids":[]}})";
+  const containerfile::Entrypoint entrypoint{
+      {.form = containerfile::CommandForm::exec, .words = {"e"}, .heredocs = {}}};
   const containerfile::Cmd command{{.form = containerfile::CommandForm::shell, .words = {"own"}, .heredocs = {}}};
   ImageDocument bare(base);
   bare.apply(entrypoint);
