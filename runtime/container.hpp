@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/container_edits.hpp"
 #include "runtime/container_server.hpp"
 #include "runtime/hook_scripts.hpp"
 #include "runtime/host.hpp"
@@ -36,7 +37,8 @@ struct ContainerSpec {
   RootfsAccess access =
       RootfsAccess::read_write;  ///< read_only: what the mounts need is made, then the rootfs is sealed
   std::vector<Mount> mounts;
-  HookScripts hooks{};  ///< run between the two
+  ContainerEdits edits{};  ///< made after those
+  HookScripts hooks{};     ///< run then
   std::vector<Mount> mounts_after_hooks{};
   Host host;
   std::filesystem::path
@@ -54,6 +56,7 @@ struct ContainerSpec {
 struct BuiltContainer {
   Fd upper;  ///< the upper directory, still open for who wants to see what changed; empty where there is none
   std::vector<EnvironmentEdit> environment;  ///< what the hooks make of the program's
+  std::vector<std::string> made;             ///< empty files and directories, for `edits` to be mounted on
   std::vector<Fd> stacks{};                  ///< the roots of spec.stacks, read-only; nowhere in the container
   Fd files;                                  ///< a directory of its own tmpfs, nowhere in the container
 };

@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <string_view>
+
 #include "app/exec_container.hpp"
 #include "app/launch_variables.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/step_container.hpp"
 #include "app/step_holder.hpp"
+#include "app/torch_variables.hpp"
 #include "base/error.hpp"
 #include "runtime/container_socket.hpp"
 
@@ -58,12 +64,28 @@ runtime::Host without_locale(const runtime::Host& host) {
   return without;
 }
 
+// What Slurm and its MPI plugins tell a task is so, whatever an image says: one that was saved in a job has another's.
+std::vector<std::string> launchers_variables(const runtime::Host& host) {
+  constexpr std::array<std::string_view, 5> k_beginnings{"SLURM_", "SLURMD_", "PMI_", "PMI2_", "PMIX_"};
+  std::vector<std::string> found;
+  std::ranges::copy_if(host.environment, std::back_inserter(found), [&](const std::string& entry) {
+    return std::ranges::any_of(k_beginnings, [&](std::string_view beginning) { return entry.starts_with(beginning); });
+  });
+  return found;
+}
+
 }  // namespace
 
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
   runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
-  std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
+  std::vector<std::string> environment = launchers_variables(host);
+  for (std::string& entry : torch_variables(host.environment, container.image_environment, outgoing_ports())) {
+    environment.push_back(std::move(entry));
+  }
+  for (std::string& entry : pmix_variables(host.environment, container.image_environment)) {
+    environment.push_back(std::move(entry));
+  }
   environment.insert(environment.end(), request.environment.begin(), request.environment.end());
   runtime::Program program = program_in(container,
                                         {.command = request.command,

@@ -85,7 +85,7 @@ class StepDoor {
       is_done_ = answer.is_last;
     } else if (*request == k_leave) {
       is_done_ = true;
-    } else if (answer_.container_socket.empty()) {
+    } else if (*request != k_look && answer_.container_socket.empty()) {
       is_done_ = ++told_ + 1 >= step_.local_tasks;  // the first task knows
     }
     reply(client, answer);

@@ -17,7 +17,8 @@ namespace mlctr {
 /// What the step's socket is asked, besides "join":
 ///   ended    a task has; answered with whether it was the last one of the step's tasks here, with which the holder
 ///   goes leave    for the holder to go
-inline constexpr std::string_view k_ended = "ended", k_leave = "leave";
+///   look     by who is no task of it; answered as "join" is
+inline constexpr std::string_view k_ended = "ended", k_leave = "leave", k_look = "look";
 
 struct StepAnswer {
   std::string container_socket;  ///< where the container listens; empty: it failed to start

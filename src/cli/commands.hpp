@@ -30,6 +30,7 @@ void add_du(CLI::App& program, Action& chosen);
 void add_gc(CLI::App& program, Action& chosen);
 void add_login(CLI::App& program, Action& chosen);
 void add_logout(CLI::App& program, Action& chosen);
+void add_gpus(CLI::App& program, Action& chosen);
 void add_doctor(CLI::App& program, Action& chosen);
 void add_config(CLI::App& program, Action& chosen);
 void add_completion(CLI::App& program, Action& chosen);

@@ -18,7 +18,7 @@
 namespace mlctr::cli {
 namespace {
 
-enum class Explain { nothing, environment };
+enum class Explain { nothing, environment, hooks };
 
 struct Options {
   std::shared_ptr<RunOptions> run = std::make_shared<RunOptions>();
@@ -124,6 +124,9 @@ int run(const Options& options) {
   if (options.explain == Explain::environment) {
     return explain_environment(configuration, subject, request, host, print_environment), 0;
   }
+  if (options.explain == Explain::hooks) {
+    return print(explain_hooks(configuration, subject, request, host)), 0;
+  }
   const RunResult result = run_container(configuration, subject, request, host);
   tell_of_lost_changes(result.lost_changes);
   return end_as(result.end);
@@ -151,6 +154,9 @@ void add_run(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--explain-env", [options] { options->explain = Explain::environment; },
       "Print the program's environment and who set what, and run nothing");
+  command->add_flag_callback(
+      "--explain-hooks", [options] { options->explain = Explain::hooks; },
+      "Print what GPUs and fabrics would add, as JSON, and run nothing");
   command->add_flag_callback(
       "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; }, "No progress of a pull");
   command->footer(

@@ -3,6 +3,7 @@
 //                                       with --container-save, the last one to end saves
 //   enter --socket FD [--container-…]   hands the way into it over to the plugin (spank/hand_off.h)
 //   save [--container-…]                --container-save, for the plugin: once the last task has ended
+//   list                                prints the containers of this node's steps, for `mlctr ps --slurm` elsewhere
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include "app/join_step.hpp"
 #include "app/save_container.hpp"
 #include "app/save_step.hpp"
+#include "app/slurm_containers.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
@@ -67,6 +69,16 @@ runtime::Mount show(const std::string& script) {
   return {.source = runtime::BindMount{script}, .target = script, .attributes = 0};
 }
 
+// In pyxis's words, which scripts look for.
+BaseImage import_image(const Configuration& configuration, const std::string& image) try {
+  return find_or_pull_image(configuration, image, {});
+} catch (const StoppedBySignal&) {
+  throw;
+} catch (Error& error) {
+  error.add_context(fmt::format("failed to import docker image: {}", printable(image, 4096)));
+  throw;
+}
+
 StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
                          const runtime::Host& host) {
   for (GivenOption& option : options_of_variables(host.environment, words.options)) {
@@ -75,9 +87,7 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
   StepRequest request = make_step_request(words.options, step, host);
   for (const std::string& script : words.scripts) request.mounts.push_back(show(script));
   request.command = std::move(words.command);
-  request.find_image = [&configuration](const std::string& image) {
-    return find_or_pull_image(configuration, image, {});
-  };
+  request.find_image = [&configuration](const std::string& image) { return import_image(configuration, image); };
   request.tell = [](const std::string& line) { say(line); };
   return request;
 }
@@ -134,6 +144,10 @@ int run(const StepRequest& request, const Configuration& configuration, const ru
 
 int step(const std::vector<std::string>& words) {
   const std::string verb = words.empty() ? "" : words[0];
+  if (verb == "list") {
+    print(to_lines(name_of_node(), list_node_containers()));
+    return 0;
+  }
   if (verb != "run" && verb != "enter" && verb != "save") {
     throw UsageError("mlctr step: run, enter or save?", "`mlctr srun --help` tells how to use containers with Slurm");
   }

@@ -375,6 +375,7 @@ class Errors(NamedContainerTestCase):
         self.fails("run", "--mount", "/etc/passwd:/etc", self.image, *program, says="/etc", hint=False)
         self.fails("run", "--mount", "/usr:/mnt:rx", self.image, *program, says="no such mount option: rx")
         self.assertFalse(marker.exists())
+        self.assert_nothing_runs()  # a server ends after its maker, which is what has told the error
         self.assertEqual(self.runtime_sockets(), [])
 
     def test_another_architecture(self):
