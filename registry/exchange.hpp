@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +27,7 @@ struct Exchange {
   HostSettings host;
   std::chrono::seconds connect_timeout{15};
   std::chrono::seconds stall_timeout{30};
+  std::function<void(std::uint64_t)> on_sent{};  ///< how much of the body has left; from the engine's thread
 };
 
 enum class Verdict { go_on, end_here };

@@ -25,8 +25,9 @@ PlaceSettings normalized(PlaceSettings settings) {
 }
 
 // `mlctr login` asks for no repository, and so for no scope: the token server then only says who we are.
-std::string scope_of(const std::string& repository) {
-  return repository.empty() ? std::string() : fmt::format("repository:{}:pull", repository);
+std::string scope_of(const PlaceSettings& settings) {
+  if (settings.repository.empty()) return {};
+  return fmt::format("repository:{}:{}", settings.repository, settings.actions);
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ std::string scope_of(const std::string& repository) {
 Place::Place(Transport& transport, PlaceSettings settings)
     : transport_(transport),
       settings_(normalized(std::move(settings))),
-      sign_in_(transport, {settings_.login_name, scope_of(settings_.repository), settings_.credential}) {}
+      sign_in_(transport, {settings_.login_name, scope_of(settings_), settings_.credential}) {}
 
 Url Place::url(std::string_view path, std::stop_token stop) {
   return origin(stop).resolve(fmt::format("{}/v2/{}/{}", settings_.endpoint.path_prefix, settings_.repository, path));
@@ -115,6 +116,18 @@ HttpResponse Place::download(const Url& url, BodySink& sink, std::uint64_t expec
       send, [&] { return sink.size(); }, url, stop);
 }
 
+HttpResponse Place::send(HttpRequest request, const Url& url, std::stop_token stop) {
+  request.url = url.text();
+  if (!request.max_attempts) request.max_attempts = settings_.max_attempts;
+  request.max_body_bytes = k_max_error_body_bytes;
+  const auto attempt = [&](const std::string& authorization) {
+    request.authorization = authorization;
+    return transport_.perform(request, stop);
+  };
+  return signed_in(
+      attempt, [] { return std::uint64_t{0}; }, url, stop);
+}
+
 std::string Place::hint_for(long status) const {
   const std::string& name = settings_.login_name;
   if (status == 401 || status == 403) {
@@ -130,9 +143,9 @@ std::string Place::hint_for(long status) const {
   return {};
 }
 
-HttpError Place::refusal(const Url& url, const HttpResponse& response) const {
+HttpError Place::refusal(const Url& url, const HttpResponse& response, std::string_view method) const {
   const Url answered = Url::parse(response.url);
-  std::string message = fmt::format("GET {}: HTTP {}", url.shown(), response.status);
+  std::string message = fmt::format("{} {}: HTTP {}", method, url.shown(), response.status);
   if (!answered.has_same_origin(url)) message += fmt::format(" from {}", answered.host_and_port());
   const std::string said = sign_in_.message_of(response);
   if (!said.empty()) message += ": " + said;

@@ -27,6 +27,7 @@ struct PlaceSettings {
   std::string login_name;  ///< what `mlctr login` takes for it
   std::optional<Credential> credential;
   std::optional<unsigned> max_attempts;  ///< of a mirror: fewer, there is another place to go
+  std::string actions = "pull";          ///< what to sign in for: "pull,push"
 };
 
 /// Thread-safe. Signs in as the place asks for it, again whenever it asks anew; two refusals of a fresh token in a row
@@ -43,8 +44,14 @@ class Place {
   HttpResponse get(const Url& url, const std::string& accept, std::uint64_t max_body_bytes, std::stop_token stop);
   HttpResponse download(const Url& url, BodySink& sink, std::uint64_t expected_bytes, std::stop_token stop);
 
+  /// Any request, signed in; its own URL and authorization don't count.
+  HttpResponse send(HttpRequest request, const Url& url, std::stop_token stop);
+
   /// The error for an answer that is not what `url` should give; with a hint where the status has a known cause.
-  HttpError refusal(const Url& url, const HttpResponse& response) const;
+  HttpError refusal(const Url& url, const HttpResponse& response, std::string_view method = "GET") const;
+
+  const std::string& login_name() const noexcept { return settings_.login_name; }
+  bool has_credential() const noexcept { return sign_in_.has_credential(); }
 
  private:
   template <class Send, class Position>

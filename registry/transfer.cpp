@@ -36,18 +36,39 @@ void Transfer::set_request() {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_USERAGENT, "mlctr/" MLCTR_VERSION);
   set(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
-  if (exchange_.method == "POST") {
+  if (exchange_.method == "HEAD") {
+    set(easy, CURLOPT_NOBODY, 1L);  // libcurl would wait for a body that never comes
+  } else if (exchange_.method == "POST" || exchange_.method == "PUT" || exchange_.method == "PATCH") {
     set(easy, CURLOPT_POST, 1L);
     set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(exchange_.body.size()));
     set(easy, CURLOPT_POSTFIELDS, exchange_.body.data());
+    if (exchange_.method != "POST") set(easy, CURLOPT_CUSTOMREQUEST, exchange_.method.c_str());
+    set(easy, CURLOPT_NOPROGRESS, 0L);
+    set(easy, CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
+    set(easy, CURLOPT_XFERINFODATA, static_cast<void*>(this));
   } else if (exchange_.method != "GET") {
     set(easy, CURLOPT_CUSTOMREQUEST, exchange_.method.c_str());
   }
 }
 
+// A body on its way out is no silence of the server's.
+int Transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  if (sent == transfer.sent_) return 0;
+  transfer.sent_ = sent;
+  transfer.start_clock();
+  if (transfer.exchange_.on_sent) {
+    transfer.guard([&] { transfer.exchange_.on_sent(static_cast<std::uint64_t>(sent)); });
+  }
+  return transfer.result_.thrown ? 1 : 0;
+}
+
 void Transfer::set_headers() {
   CURL* easy = easy_.get();
-  for (const std::string& line : exchange_.header_lines) {
+  std::vector<std::string> lines = exchange_.header_lines;
+  // Large bodies would wait a second for a "100 Continue" that many servers never send.
+  if (!exchange_.body.empty()) lines.emplace_back("Expect:");
+  for (const std::string& line : lines) {
     curl_slist* longer = libcurl().slist_append(request_lines_.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     (void)request_lines_.release();

@@ -56,6 +56,7 @@ class Transfer {
   void announce();
   void take_body(std::span<const std::byte> bytes);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
 
   const Exchange& exchange_;
@@ -67,6 +68,7 @@ class Transfer {
   std::unique_ptr<CURL, CloseEasy> easy_;  // after what it points into: destroyed first
   ExchangeResult result_;
   bool announced_ = false;
+  curl_off_t sent_ = 0;  // of the body
   Clock::time_point last_byte_ = Clock::now();
 };
 

@@ -68,7 +68,8 @@ Url redirect_target(const HttpRequest& request, const Url& from, const ExchangeR
     throw RemoteError(fmt::format("refusing a redirect from https to {}", to.shown()));
   }
   const bool keeps_method = result.status == 307 || result.status == 308;
-  if (request.method != "GET" && (!keeps_method || !to.has_same_origin(from))) {
+  const bool only_reads = request.method == "GET" || request.method == "HEAD";
+  if (!only_reads && (!keeps_method || !to.has_same_origin(from))) {
     throw RemoteError(fmt::format("refusing a redirect of a {} to {}", request.method, to.shown()));
   }
   return to;
@@ -180,9 +181,14 @@ HostSettings CurlTransport::host_settings(const Url& url) {
 
 ExchangeResult CurlTransport::exchange_once(const HttpRequest& request, const Url& url, std::vector<std::string> lines,
                                             AnswerReader& reader, std::stop_token stop) {
-  const Exchange exchange{
-      request.method,         url, std::move(lines), request.body, host_settings(url), settings_.connect_timeout,
-      settings_.stall_timeout};
+  const Exchange exchange{.method = request.method,
+                          .url = url,
+                          .header_lines = std::move(lines),
+                          .body = request.body,
+                          .host = host_settings(url),
+                          .connect_timeout = settings_.connect_timeout,
+                          .stall_timeout = request.stall_timeout.value_or(settings_.stall_timeout),
+                          .on_sent = request.on_sent};
   ExchangeResult result = engine_.run(exchange, reader, stop);
   if (result.thrown) {
     try {
@@ -250,8 +256,10 @@ bool CurlTransport::retry_blob(const HttpRequest& request, const Answer& answer,
 HttpResponse CurlTransport::perform(const HttpRequest& request, std::stop_token stop) {
   const std::vector<std::string> lines = header_lines(request);
   Attempts attempts(settings_, request, board_);
+  // What a HEAD states is not what comes.
+  const std::uint64_t max_body_bytes = request.method == "HEAD" ? UINT64_MAX : request.max_body_bytes;
   for (;;) {
-    MemoryReader reader(request.max_body_bytes);
+    MemoryReader reader(max_body_bytes);
     Answer answer = follow(request, lines, reader, stop);
     if (answer.result.failure) {
       retry_or_throw(request, answer, attempts, stop);

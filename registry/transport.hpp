@@ -79,10 +79,12 @@ struct HttpRequest {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string authorization;  ///< value of the Authorization header; dropped on a redirect to another origin
-  std::string body;           ///< of a POST; never sent on to another origin
+  std::string body;           ///< of a POST, PUT or PATCH; never sent on to another origin
   std::uint64_t max_body_bytes =
       4u << 20;                          ///< of the answer, where it is kept in memory; a larger one is a RemoteError
   std::optional<unsigned> max_attempts;  ///< instead of the transport's: 1 for a probe
+  std::optional<std::chrono::seconds> stall_timeout;  ///< instead of the transport's
+  std::function<void(std::uint64_t)> on_sent;  ///< how much of the body has left; from the transport's thread
 };
 
 struct HttpResponse {

@@ -11,6 +11,7 @@
 #include "app/runtime_directory.hpp"
 #include "app/save_step.hpp"
 #include "base/error.hpp"
+#include "store/layer_companions.hpp"
 #include "store/allocation.hpp"
 #include "store/remove_tree.hpp"
 #include "store/step_cache.hpp"
@@ -195,6 +196,7 @@ class Collector {
   // listing, is_pulling sees it and young layers stay; if after, remove_layer sees the newer mark and puts the layer
   // back.
   void collect_layers() {
+    if (is_removing()) remove_lone_companions(store_);
     const std::vector<StoredLayer> layers = store_.layers();
     const bool is_pulling = store_.is_pulling();
     for (const StoredLayer& layer : layers) report_.layers_bytes += layer.allocated_bytes;

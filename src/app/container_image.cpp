@@ -71,19 +71,6 @@ std::string own_config(const std::string& base_config) {
   return json.dump();
 }
 
-std::vector<AddedFile> describe_image(const ContainerRecord& record, const BaseImage& image) {
-  const OwnFiles base(image.squashfs);
-  std::vector<AddedFile> files{{"/.mlctr/provenance.json", write_provenance(record, base)}};
-  if (!image.config_body.empty()) files.push_back({"/.mlctr/config.json", own_config(image.config_body)});
-  // Of an image that was saved itself, what that one was made from.
-  const bool is_from_registry = !base.read("manifest.json").empty();
-  for (const char* name : {"manifest.json", "config.json"}) {
-    std::string body = base.read(is_from_registry ? name : fmt::format("base/{}", name));
-    if (!body.empty()) files.push_back({fmt::format("/.mlctr/base/{}", name), std::move(body)});
-  }
-  return files;
-}
-
 void refuse_running(const ContainerStore& containers, const std::string& name) {
   const RuntimeDirectory directory = open_runtime_directory();
   const auto answer = ask_named_container(directory, containers, name, runtime::k_describe);
@@ -111,13 +98,6 @@ WorkId look_at_work(const StoredContainer& container) {
   return {status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
 }
 
-squashfs::PackOptions pack_options(const Configuration& configuration) {
-  return {.threads = configuration.threads > 0 ? configuration.threads : std::thread::hardware_concurrency(),
-          .compression_level = configuration.compression_level,
-          .limits = {.max_uncompressed_bytes = configuration.max_layer_bytes,
-                     .max_entries = configuration.max_layer_entries}};
-}
-
 }  // namespace
 
 void read_files_as_owner() {
@@ -130,30 +110,56 @@ void read_files_as_owner() {
   }
 }
 
-void write_container_image(const Configuration& configuration, const StoredContainer& container,
-                           RunningContainers running, int output, ProgressBoard& board, std::stop_token stop) try {
+squashfs::PackOptions pack_options(const Configuration& configuration) {
+  return {.threads = configuration.threads > 0 ? configuration.threads : std::thread::hardware_concurrency(),
+          .compression_level = configuration.compression_level,
+          .limits = {.max_uncompressed_bytes = configuration.max_layer_bytes,
+                     .max_entries = configuration.max_layer_entries}};
+}
+
+std::vector<AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image) {
+  const OwnFiles base(image.squashfs);
+  std::vector<AddedFile> files{{"/.mlctr/provenance.json", write_provenance(record, base)}};
+  // Of an image that was saved or committed itself, what that one was made from.
+  const bool has_base = !base.read("base/manifest.json").empty();
+  for (const char* name : {"manifest.json", "config.json"}) {
+    std::string body = base.read(has_base ? fmt::format("base/{}", name) : name);
+    if (!body.empty()) files.push_back({fmt::format("/.mlctr/base/{}", name), std::move(body)});
+  }
+  return files;
+}
+
+void read_container(const Configuration& configuration, const StoredContainer& container, RunningContainers running,
+                    const std::function<void(const BaseImage&)>& read) try {
   const std::string& name = container.record.name;
   if (running == RunningContainers::refuse) refuse_running(open_containers(configuration), name);
   refuse_copy(container);
   translate_foreign_marks(container);
   if (running == RunningContainers::refuse) remove_driver_traces(container.upper.parent_path());
   const WorkId before = look_at_work(container);
-  const BaseImage base = base_image_of(configuration, container);
-
-  const auto progress = board.add(name, std::filesystem::file_size(base.squashfs), ProgressKind::image);
-  progress->phase = Phase::merging;
-  squashfs::merge_upper(base.squashfs, {open_file(container.upper, O_RDONLY | O_DIRECTORY), container.upper},
-                        describe_image(container.record, base), output, pack_options(configuration), std::move(stop),
-                        progress.get());
+  read(base_image_of(configuration, container));
   if (running == RunningContainers::refuse && look_at_work(container) != before) {
     throw Error("it was started meanwhile, and may have changed files", "save it again when it has ended");
   }
-  progress->phase = Phase::done;
 } catch (const Cancelled&) {
   throw;
 } catch (Error& error) {
   error.add_context(fmt::format("cannot save the container {}", container.record.name));
   throw;
+}
+
+void write_container_image(const Configuration& configuration, const StoredContainer& container,
+                           RunningContainers running, int output, ProgressBoard& board, std::stop_token stop) {
+  read_container(configuration, container, running, [&](const BaseImage& base) {
+    const auto progress =
+        board.add(container.record.name, std::filesystem::file_size(base.squashfs), ProgressKind::image);
+    progress->phase = Phase::merging;
+    std::vector<AddedFile> files = container_provenance(container.record, base);
+    if (!base.config_body.empty()) files.push_back({"/.mlctr/config.json", own_config(base.config_body)});
+    squashfs::merge_upper(base.squashfs, {open_file(container.upper, O_RDONLY | O_DIRECTORY), container.upper}, files,
+                          output, pack_options(configuration), std::move(stop), progress.get());
+    progress->phase = Phase::done;
+  });
 }
 
 }  // namespace mlctr

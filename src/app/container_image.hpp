@@ -1,11 +1,15 @@
 // A named container as an image: its base and its changes in one squashfs file (DESIGN decisions 2 and 6).
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "app/configuration.hpp"
+#include "app/run_target.hpp"
 #include "base/progress.hpp"
+#include "squashfs/merge.hpp"
 #include "store/container_store.hpp"
 
 namespace mlctr {
@@ -18,6 +22,16 @@ enum class RunningContainers { refuse, take_as_is };
 /// modes: programs take their own files' permissions away (/etc/shadow is 0000 on some systems) and would find them
 /// there all the same, being root. Does nothing where that is not possible here.
 void read_files_as_owner();
+
+/// Calls `read` with the container's image while nothing changes its upper directory: what refuses (or, started
+/// meanwhile, spoils) that is an Error, which names the container.
+void read_container(const Configuration& configuration, const StoredContainer& container, RunningContainers running,
+                    const std::function<void(const BaseImage&)>& read);
+
+squashfs::PackOptions pack_options(const Configuration& configuration);
+
+/// What an image made from the container says of it in /.mlctr: provenance.json, and base/{manifest,config}.json.
+std::vector<squashfs::AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image);
 
 /// Writes the image that the container shows to `output` (empty, read-write), without syncing it. The same container
 /// gives the same bytes. In it, /.mlctr has

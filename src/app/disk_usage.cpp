@@ -10,6 +10,7 @@
 #include "base/file.hpp"
 #include "image/config.hpp"
 #include "store/allocation.hpp"
+#include "store/layer_companions.hpp"
 #include "store/store_names.hpp"
 
 namespace mlctr {
@@ -45,7 +46,8 @@ void measure_images(const Store& store, Allocation& allocation, LayersOfImages& 
 void measure_layers(const Store& store, Allocation& allocation, const LayersOfImages& layers_of_images,
                     DiskUsage& usage) {
   for (const StoredLayer& layer : store.layers()) {
-    const std::uint64_t bytes = allocation.add(store.layer_path(layer.diff_id));
+    std::uint64_t bytes = allocation.add(store.layer_path(layer.diff_id));
+    for (const auto& companion : layer_companions(store.layer_path(layer.diff_id))) bytes += allocation.add(companion);
     const auto has_it = [&](const ImageUsage& image) {
       return layers_of_images.at(image.manifest_digest).contains(layer.diff_id);
     };

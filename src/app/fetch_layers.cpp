@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/thread.hpp"
 #include "squashfs/layer_error.hpp"
+#include "store/layer_companions.hpp"
 
 namespace mlctr {
 namespace {
@@ -111,14 +112,17 @@ class LayerFetch {
     job.progress->converted_bytes = 0;
     job.progress->phase = Phase::downloading;
     TemporaryFile file = store_.new_layer_file(job.diff_id);
+    TemporaryFile record = new_tar_record(store_, job.diff_id);
+    auto outcome = squashfs::RecordOutcome::none;
     const std::unique_ptr<LayerStream> stream = origin_.layer(
         job.descriptor, store_.partial_blob_path(job.descriptor.digest, job.diff_id), *job.progress, stop_.get_token());
     try {
-      squashfs::convert_layer({.blob = *stream,
-                               .blob_digest = job.descriptor.digest,
-                               .blob_bytes = job.descriptor.size_bytes,
-                               .diff_id = job.diff_id},
-                              file.fd(), pool_, options_.limits, stop_.get_token(), job.progress.get());
+      outcome = squashfs::convert_layer({.blob = *stream,
+                                         .blob_digest = job.descriptor.digest,
+                                         .blob_bytes = job.descriptor.size_bytes,
+                                         .diff_id = job.diff_id,
+                                         .record = record.fd()},
+                                        file.fd(), pool_, options_.limits, stop_.get_token(), job.progress.get());
     } catch (const squashfs::BlobError& error) {
       if (is_worth_another(*stream, error, tries)) return Outcome::wrong_bytes;
       throw;
@@ -128,6 +132,9 @@ class LayerFetch {
       throw;
     }
     transferred_bytes_ += stream->transferred_bytes();
+    // Before the layer: who sees that has its record.
+    remove_layer_companions(store_.layer_path(job.diff_id));
+    if (outcome == squashfs::RecordOutcome::written) record.commit(tar_record_path(store_.layer_path(job.diff_id)));
     file.commit(store_.layer_path(job.diff_id));
     stream->done();
     return Outcome::made;

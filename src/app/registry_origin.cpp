@@ -111,6 +111,8 @@ Endpoint parse_mirror(const std::string& url) {
   return endpoint;
 }
 
+}  // namespace
+
 RegistrySettings registry_settings(const std::string& registry, const Configuration& configuration) {
   RegistrySettings settings;
   const auto configured = configuration.registries.find(registry);
@@ -119,8 +121,6 @@ RegistrySettings registry_settings(const std::string& registry, const Configurat
   for (const std::string& mirror : configured->second.mirrors) settings.mirrors.push_back(parse_mirror(mirror));
   return settings;
 }
-
-}  // namespace
 
 TransportSettings transport_settings(const Configuration& configuration) {
   TransportSettings settings;

@@ -6,12 +6,16 @@
 #include "app/configuration.hpp"
 #include "app/image_origin.hpp"
 #include "image/reference.hpp"
+#include "registry/client.hpp"
 #include "registry/transport.hpp"
 
 namespace mlctr {
 
 /// The transport's knobs, from the configuration: one transport serves a whole pull.
 TransportSettings transport_settings(const Configuration& configuration);
+
+/// What it says of one registry.
+RegistrySettings registry_settings(const std::string& registry, const Configuration& configuration);
 
 /// `transport` must outlive the origin.
 std::unique_ptr<ImageOrigin> make_registry_origin(const ImageReference& reference, const Configuration& configuration,

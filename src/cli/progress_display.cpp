@@ -138,12 +138,17 @@ std::vector<std::string> ProgressDisplay::take_notes() {
 
 void ProgressDisplay::run() {
   ProgressSampler sampler;
+  const auto sample = [&] {
+    ProgressSnapshot snapshot = sampler.sample(board_, Clock::now());
+    snapshot.direction = options_.direction;
+    return snapshot;
+  };
   std::unique_lock lock(mutex_);
   // What takes no time needs no display: the first look comes after one interval.
   while (!ended_.wait_for(lock, options_.frame_interval, [this] { return is_ended_; })) {
-    view_->show(sampler.sample(board_, Clock::now()), take_notes());
+    view_->show(sample(), take_notes());
   }
-  view_->finish(sampler.sample(board_, Clock::now()), take_notes());
+  view_->finish(sample(), take_notes());
 }
 
 }  // namespace mlctr::cli

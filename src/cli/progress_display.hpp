@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/progress.hpp"
+#include "cli/progress_sampler.hpp"
 
 namespace mlctr::cli {
 
@@ -18,6 +19,7 @@ enum class Verbosity { normal, quiet };
 
 struct DisplayOptions {
   std::string action;  ///< "pull python:3.8": what plain lines begin with
+  Direction direction = Direction::fetch;
   int fd = 2;
   Verbosity verbosity = Verbosity::normal;
   std::chrono::milliseconds frame_interval{100};

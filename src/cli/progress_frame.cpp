@@ -113,14 +113,15 @@ struct State {
   Style style;
 };
 
-State state_of(Activity activity) {
+State state_of(Activity activity, Direction direction) {
+  const bool is_push = direction == Direction::push;
   switch (activity) {
     case Activity::waiting:
       return {"waiting", Style::dim};
     case Activity::waiting_for_other:
       return {"another mlctr fetches it", Style::dim};
     case Activity::downloading:
-      return {"downloading", Style::active};
+      return {is_push ? "sending" : "downloading", Style::active};
     case Activity::converting:
       return {"converting", Style::good};
     case Activity::writing:
@@ -128,7 +129,7 @@ State state_of(Activity activity) {
     case Activity::done:
       return {"done", Style::good};
     case Activity::reused:
-      return {"already here", Style::good};
+      return {is_push ? "already there" : "already here", Style::good};
   }
   return {"", Style::plain};
 }
@@ -137,9 +138,9 @@ bool is_at_work(Activity activity) {
   return activity == Activity::downloading || activity == Activity::converting || activity == Activity::writing;
 }
 
-StyledLine item_line(const ItemSnapshot& item, const Parts& parts, const FrameStyle& style) {
+StyledLine item_line(const ItemSnapshot& item, Direction direction, const Parts& parts, const FrameStyle& style) {
   const std::size_t columns = style.size.columns - 1;
-  const State state = state_of(item.activity);
+  const State state = state_of(item.activity, direction);
   StyledLine line(style.colour);
   line.add(fit_to_width(item.label, std::min(k_label, columns)));
   if (is_at_work(item.activity)) {
@@ -240,7 +241,7 @@ std::vector<StyledLine> render_frame(const ProgressSnapshot& snapshot, const Fra
   const std::vector<std::size_t> shown = choose_items(snapshot, room);
 
   std::vector<StyledLine> lines;
-  for (const std::size_t i : shown) lines.push_back(item_line(snapshot.items[i], parts, safe));
+  for (const std::size_t i : shown) lines.push_back(item_line(snapshot.items[i], snapshot.direction, parts, safe));
   if (is_folded && rows > 1) lines.push_back(rest_line(snapshot, shown, safe));
   lines.push_back(total_line(snapshot, parts, safe));
   return lines;

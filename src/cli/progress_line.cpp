@@ -36,9 +36,15 @@ std::string writing(const ProgressSnapshot& snapshot) {
 }  // namespace
 
 std::string start_line(const ProgressSnapshot& snapshot) {
-  std::string text = layers(snapshot.layers);
-  if (snapshot.total.total_bytes > 0) text += fmt::format(", {} to fetch", format_bytes(snapshot.total.total_bytes));
-  if (snapshot.layers_reused > 0) text += fmt::format(", {} already here", snapshot.layers_reused);
+  const bool is_push = snapshot.direction == Direction::push;
+  std::string text = (is_push ? "pushing " : "") + layers(snapshot.layers);
+  const std::uint64_t bytes = snapshot.total.total_bytes;
+  // How large a layer gets is known when it has been compressed.
+  if (bytes > 0 && is_push) text += fmt::format(", about {} to send", format_bytes(bytes));
+  if (bytes > 0 && !is_push) text += fmt::format(", {} to fetch", format_bytes(bytes));
+  if (snapshot.layers_reused > 0) {
+    text += fmt::format(", {} already {}", snapshot.layers_reused, is_push ? "there" : "here");
+  }
   return text;
 }
 

@@ -18,6 +18,9 @@ namespace mlctr::cli {
 /// all bytes are there.
 enum class Activity { waiting, waiting_for_other, downloading, converting, writing, done, reused };
 
+/// Where the bytes go, which the words depend on.
+enum class Direction { fetch, push };
+
 struct ItemSnapshot {
   std::string label;  ///< safe to print
   Activity activity = Activity::waiting;
@@ -33,6 +36,7 @@ struct ProgressSnapshot {
   std::size_t layers = 0;
   std::size_t layers_done = 0;  ///< reused ones included
   std::size_t layers_reused = 0;
+  Direction direction = Direction::fetch;
   ItemSnapshot total;  ///< of the layers this process fetches
 };
 

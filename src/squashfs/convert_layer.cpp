@@ -1,7 +1,6 @@
 #include "squashfs/convert_layer.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <exception>
 #include <optional>
@@ -14,7 +13,6 @@
 #include "squashfs/chunk_pipe.hpp"
 #include "squashfs/layer_error.hpp"
 #include "squashfs/pack_layer.hpp"
-#include "squashfs/tables.hpp"
 
 namespace mlctr::squashfs {
 namespace {
@@ -48,11 +46,13 @@ bool is_cancelled(const std::exception_ptr& failure) {
 class TarPacking {
  public:
   TarPacking(const LayerInput& input, ChunkPipe& pipe, const LayerLimits& limits)
-      : input_(input), pipe_(pipe), limits_(limits), hasher_(input.diff_id.algorithm()) {}
+      : input_(input), pipe_(pipe), limits_(limits), hasher_(input.diff_id.algorithm()) {
+    if (input.record) recorder_.emplace(*input.record);
+  }
 
   void run(int output, CompressorPool& pool, const std::stop_token& stop) noexcept {
     try {
-      layer_ = pack_layer([this] { return next(); }, output, pool, limits_, stop);
+      layer_ = pack_layer([this] { return next(); }, output, pool, limits_, stop, recorder());
       // Whatever follows the end of the archive belongs to the diff_id too.
       while (!next().empty()) {
       }
@@ -73,7 +73,11 @@ class TarPacking {
                             input_.blob_digest.to_string(), actual.to_string(), input_.diff_id.to_string()));
   }
 
-  PackedLayer take_layer() { return std::move(*layer_); }
+  const PackedLayer& layer() const { return *layer_; }
+
+  RecordOutcome finish_record() {
+    return recorder_ && recorder_->finish(layer_->tree) ? RecordOutcome::written : RecordOutcome::none;
+  }
 
  private:
   std::span<const std::byte> next() {
@@ -81,13 +85,17 @@ class TarPacking {
     bytes_read_ += chunk.size();
     if (bytes_read_ > limits_.max_uncompressed_bytes) throw over_byte_limit(limits_);
     hasher_.update(chunk);
+    if (recorder_) recorder_->feed(chunk);
     return chunk;
   }
+
+  TarRecorder* recorder() { return recorder_ ? &*recorder_ : nullptr; }
 
   const LayerInput& input_;
   ChunkPipe& pipe_;
   const LayerLimits limits_;
   Hasher hasher_;
+  std::optional<TarRecorder> recorder_;
   std::uint64_t bytes_read_ = 0;
   std::optional<PackedLayer> layer_;
   std::exception_ptr failure_;
@@ -106,9 +114,9 @@ void check_outcome(BlobFeed& feed, const std::exception_ptr& feed_failure, TarPa
   packing.check_diff_id();
 }
 
-// Returns the packed layer of a blob that is what the image says.
-PackedLayer run_stages(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
-                       const std::stop_token& stop, ProgressItem* progress) {
+// Of a blob that is what the image says: its data blocks, then its tables.
+RecordOutcome run_stages(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
+                         const std::stop_token& stop, ProgressItem* progress) {
   ChunkPipe pipe(k_chunks, k_chunk_bytes, stop);
   BlobFeed feed(input, pipe, stop, progress);
   TarPacking packing(input, pipe, limits);
@@ -124,27 +132,15 @@ PackedLayer run_stages(const LayerInput& input, int output, CompressorPool& pool
   }
   if (stop.stop_requested()) throw Cancelled();
   check_outcome(feed, feed_failure, packing);
-  return packing.take_layer();
-}
-
-void cut_file(int output, std::uint64_t size) {
-  if (::ftruncate(output, static_cast<off_t>(size)) != 0) throw SysError("cannot set the size of a layer file");
-}
-
-// Aligns the tables, with zeros over what a dropped duplicate may have left behind the last block.
-std::uint64_t pad_data(int output, std::uint64_t data_end) {
-  const std::uint64_t tables_start = (data_end + k_data_start - 1) / k_data_start * k_data_start;
-  cut_file(output, data_end);
-  cut_file(output, tables_start);
-  return tables_start;
+  write_layer_tables(packing.layer(), output);
+  return packing.finish_record();
 }
 
 }  // namespace
 
-void convert_layer(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
-                   std::stop_token stop, ProgressItem* progress) try {
-  const PackedLayer layer = run_stages(input, output, pool, limits, stop, progress);
-  write_tables(layer.tree, output, pad_data(output, layer.data_end));
+RecordOutcome convert_layer(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
+                            std::stop_token stop, ProgressItem* progress) try {
+  return run_stages(input, output, pool, limits, stop, progress);
 } catch (LayerLimitError& error) {
   error.add_context("cannot unpack blob " + input.blob_digest.to_string());
   throw;

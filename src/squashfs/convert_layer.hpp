@@ -24,11 +24,16 @@ struct LayerInput {
   Digest blob_digest;
   std::uint64_t blob_bytes;  ///< the descriptor's size
   Digest diff_id;
+  std::optional<int> record = std::nullopt;  ///< a file, empty and read-write, for the tar's record (tar_record.hpp)
 };
 
+/// Whether the record asked for was written: of some odd tars there can be none, and the file is of no use.
+enum class RecordOutcome { written, none };
+
 /// Writes a whole layer file to `output` (empty, read-write), without syncing it. Throws Error that names the blob and
-/// both digests where the diff_id differs, and BlobError (layer_error.hpp) where blob digest or size do; Cancelled when `stop` is requested. `progress` may be null.
-void convert_layer(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
-                   std::stop_token stop, ProgressItem* progress);
+/// both digests where the diff_id differs, and BlobError (layer_error.hpp) where blob digest or size do; Cancelled when `stop` is requested.
+/// `progress` may be null.
+RecordOutcome convert_layer(const LayerInput& input, int output, CompressorPool& pool, const LayerLimits& limits,
+                            std::stop_token stop, ProgressItem* progress);
 
 }  // namespace mlctr::squashfs

@@ -34,6 +34,14 @@ class Block {
     put_text(field, fmt::format("{:0{}o}", number > largest(field) ? 0 : number, field.bytes - 1));
   }
 
+  // GNU's: big-endian, marked by the top bit.
+  void put_binary(const Field& field, std::uint64_t number) {
+    for (std::size_t i = field.bytes; i-- > 1; number >>= 8) {
+      bytes_[field.offset + i] = static_cast<char>(number & 0xff);
+    }
+    bytes_[field.offset] = static_cast<char>(0x80);
+  }
+
   std::string finish() {
     put_text(k_magic, std::string_view("ustar\0" "00", 8));
     put_text(k_checksum, "        ");
@@ -106,6 +114,19 @@ std::string write_tar_header(const TarHeader& member) {
   std::string records = pax_records(member);
   const std::string extended = records.empty() ? std::string() : extended_header(std::move(records));
   return extended + block.finish();
+}
+
+std::string write_tar_block(const TarHeader& header) {
+  Block block;
+  block.put_text(k_name, header.path);
+  block.put_number(k_mode, header.permissions);
+  block.put_number(k_uid, 0);
+  block.put_number(k_gid, 0);
+  block.put_number(k_size, header.size_bytes);
+  if (header.size_bytes > largest(k_size)) block.put_binary(k_size, header.size_bytes);
+  block.put_number(k_mtime, 0);
+  block.put_text(k_type, "0");
+  return block.finish();
 }
 
 }  // namespace mlctr::squashfs

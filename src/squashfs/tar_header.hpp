@@ -37,6 +37,10 @@ struct TarHeader {
 /// whose name holds '='.
 std::string write_tar_header(const TarHeader& member);
 
+/// In one block, whatever the size: beyond 8 GiB in GNU's binary form, which all readers know. Of `header` only path (at
+/// most 100 bytes), permissions and size count.
+std::string write_tar_block(const TarHeader& header);
+
 /// The zeros that fill up a content's last block.
 inline std::size_t tar_padding(std::uint64_t size_bytes) {
   return (k_tar_block_bytes - size_bytes % k_tar_block_bytes) % k_tar_block_bytes;

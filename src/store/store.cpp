@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "store/allocation.hpp"
+#include "store/layer_companions.hpp"
 #include "store/sharing.hpp"
 #include "store/store_names.hpp"
 #include "store/store_root.hpp"
@@ -105,7 +106,8 @@ std::vector<StoredLayer> Store::layers() const {
   for (const Digest& diff_id : list_digests(root_ / "layers", k_layer_extension)) {
     const auto status = status_of(layer_path(diff_id));
     if (!status || !S_ISREG(status->st_mode)) continue;
-    layers.push_back({diff_id, allocated_bytes(*status), modification_time(*status)});
+    const std::uint64_t companions = companion_bytes(layer_path(diff_id));
+    layers.push_back({diff_id, allocated_bytes(*status) + companions, modification_time(*status)});
   }
   std::stable_sort(layers.begin(), layers.end(),
                    [](const StoredLayer& a, const StoredLayer& b) { return a.last_used < b.last_used; });

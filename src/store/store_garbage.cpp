@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "store/allocation.hpp"
+#include "store/layer_companions.hpp"
 #include "store/store.hpp"
 #include "store/store_names.hpp"
 
@@ -70,6 +71,7 @@ bool Store::remove_layer(const Digest& diff_id, FileTime seen_last_used) {
     return false;
   }
   remove_tree(aside);
+  remove_layer_companions(layer_path(diff_id));
   return true;
 }
 

@@ -52,3 +52,13 @@ def writable():
 def nginx(**settings):
     """One of its own a test, for its log: a context manager."""
     return Nginx(certificate(), plain(), _storage(), **settings)
+
+
+@functools.cache
+def writable_htpasswd():
+    return _running(DockerRegistry(shared_directory("storage"), certificate(), users=USERS))
+
+
+@functools.cache
+def writable_token():
+    return _running(DockerRegistry(shared_directory("storage"), certificate(), token=token_server()))

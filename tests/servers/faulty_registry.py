@@ -45,6 +45,11 @@ for ever), "skip": N (let the first N matching requests pass)} and, by its kind:
     padding     "bytes": N            answers 200 and N bytes of valid JSON
     body        "body": TEXT, "headers": {…}   answers 200 and that
     hang        -                     reads the request and never answers
+    cut-upload  "at": N, "keep": BOOL closes the connection after N bytes of a PATCH's body, which it keeps or not
+    short-patch "bytes": N            takes the first N bytes of a PATCH only, and says so
+    forget      -                     of a PATCH or PUT: has no such upload (any more)
+    elsewhere   -                     of a POST for an upload: the bytes are to go to the storage port
+    wrong-name  -                     of a PUT: answers with another digest than the blob's
 
 The log has one line a request: {"server": "registry"|"storage"|"token", "method", "path", "range", "authorization":
 "none"|"basic"|"bearer"|"other", "fresh": whether the bearer token was good, "status", "bytes": of the body sent, "agent",
@@ -67,6 +72,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.dont_write_bytecode = True
 from faulty_registry_state import State, sha256  # noqa: E402
+from faulty_uploads import Uploads  # noqa: E402
 
 CHUNK = 64 * 1024
 
@@ -75,7 +81,7 @@ class Cut(Exception):
     """The connection ends here, in the middle of an answer."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Uploads, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 0
     server_name = "registry"
@@ -101,8 +107,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.answer("POST")
 
+    def do_PUT(self):
+        self.answer("PUT")
+
+    def do_PATCH(self):
+        self.answer("PATCH")
+
     def answer(self, method):
-        self.request_body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        # A PATCH's is read when it is known what is to go wrong with it.
+        self.request_body = b"" if method == "PATCH" else self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.path_only, _, query = self.path.partition("?")
         self.query = urllib.parse.parse_qs(query)
         self.status_sent, self.bytes_sent, self.token, self.token_good, self.scope = None, 0, None, None, None
@@ -115,6 +128,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer_or_break(self, method):
         self.fault = self.state.take_fault(method, self.path_only)
         try:
+            if method == "PATCH":
+                self.read_chunk()
             if not self.answer_by_fault():
                 self.route(method)
         except (Cut, ConnectionError, ssl.SSLError):
@@ -138,6 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             "method": self.command,
             "path": self.path_only,
             "range": self.headers.get("Range"),
+            "content_range": self.headers.get("Content-Range"),
             "authorization": kind if kind in ("none", "basic", "bearer") else "other",
             "fresh": self.token_good,
             "status": self.status_sent,
@@ -232,7 +248,8 @@ class Handler(BaseHTTPRequestHandler):
             return {"WWW-Authenticate": 'Basic realm="faulty registry"'}
         realm = self.state.settings["realm"] or self.state.origin + "/token"
         match = re.match(r"/v2/(.+)/(?:manifests|blobs|tags)/", self.path_only)
-        scope = f',scope="repository:{match.group(1)}:pull"' if match else ""
+        actions = "pull" if self.command in ("GET", "HEAD") else "pull,push"
+        scope = f',scope="repository:{match.group(1)}:{actions}"' if match else ""
         return {"WWW-Authenticate": f'Bearer realm="{realm}",service="faulty, registry"{scope}'}
 
     def is_allowed(self):
@@ -282,6 +299,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error_json(401, "UNAUTHORIZED", "authentication required", self.challenge())
         if self.fault.get("fault") == "redirect":
             return self.redirect()
+        if self.route_upload(method):
+            return
         match = re.fullmatch(r"/v2/(.+)/(manifests|blobs|tags)/([^/]+)", self.path_only)
         if self.path_only == "/v2/":
             self.send(200, b"{}")
@@ -366,6 +385,8 @@ class StorageHandler(Handler):
     def route(self, method):
         if self.headers.get("Authorization"):
             return self.send(400, b"<Code>InvalidArgument</Code>", "application/xml")
+        if self.route_upload(method):
+            return
         signature = self.query.get("X-Signature", [""])[0]
         with self.state.lock:
             known = self.state.signatures.get(signature)

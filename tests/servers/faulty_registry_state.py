@@ -28,6 +28,7 @@ class State:
         self.settings = {name: getattr(options, name, None) for name in SETTINGS}
         self.blobs = {}        # digest -> bytes, or the path of a file
         self.manifests = {}    # (repository, tag or digest) -> (bytes, content type)
+        self.uploads = {}      # id -> bytes
         self.faults = []
         self.tokens = {}       # token -> {"until", "requests", "bytes"}
         self.signatures = {}   # signature -> {"digest", "until", "uses"}

@@ -1,0 +1,36 @@
+// The use case `mlctr push`: an image of the store into a registry.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+
+#include "app/configuration.hpp"
+#include "app/portable_image.hpp"
+#include "base/progress.hpp"
+#include "image/digest.hpp"
+
+namespace mlctr {
+
+struct PushRequest {
+  std::string image;        ///< as find_image takes it
+  std::string destination;  ///< a reference with a tag; empty: where the image came from
+  squashfs::BlobCompression compression = squashfs::BlobCompression::gzip;
+  LayerRewrite rewrite = LayerRewrite::refuse;
+};
+
+struct PushedImage {
+  std::string reference;    ///< as short as it can be typed
+  Digest manifest_digest;   ///< the store's own where the registry has the very blobs that were pulled
+  std::uint64_t sent_bytes = 0;
+  std::size_t layers = 0;
+  std::size_t present = 0;  ///< blobs of layers that were there
+  std::size_t mounted = 0;  ///< taken from another repository of the registry
+};
+
+/// Layers whose blobs the registry has are not even compressed. Throws UsageError where there is no name to push to.
+PushedImage push_image(const Configuration& configuration, const PushRequest& request, ProgressBoard& board,
+                       std::stop_token stop);
+
+}  // namespace mlctr
