@@ -13,6 +13,7 @@
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/find_or_pull.hpp"
+#include "cli/locked.hpp"
 #include "cli/output.hpp"
 #include "cli/signals.hpp"
 
@@ -30,6 +31,7 @@ struct BuildOptions {
   std::string progress = "auto";
   std::string pull_policy = "missing";
   build::StepReuse reuse = build::StepReuse::cached;
+  Locked locked = Locked::no;
   Verbosity verbosity = Verbosity::normal;
   Format format = Format::text;
 };
@@ -53,9 +55,12 @@ std::map<std::string, std::string> parse_arguments(const std::vector<std::string
 std::map<std::string, BaseImage> get_bases(const Configuration& configuration, const BuildSource& source,
                                            const BuildOptions& options) {
   std::map<std::string, BaseImage> bases;
+  const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   for (const std::string& name : source.plan.images) {
-    bases.emplace(
-        name, find_or_pull_image(configuration, name, {.policy = options.pull_policy, .verbosity = options.verbosity}));
+    if (options.locked == Locked::yes) check_before_run(configuration, name);
+    BaseImage base = find_or_pull_image(configuration, name, choice);
+    if (options.locked == Locked::yes) check_target_locked(name, base);
+    bases.emplace(name, std::move(base));
   }
   return bases;
 }
@@ -122,6 +127,8 @@ void add_build(CLI::App& program, Action& chosen) {
       ->type_name("SECRET");
   command->add_flag_callback(
       "--no-cache", [options] { options->reuse = build::StepReuse::none; }, "Carry every step out anew");
+  command->add_flag_callback(
+      "--locked", [options] { options->locked = Locked::yes; }, "Only with the base images that ./mlctr.lock names");
   command->add_option("--platform", options->platform, "linux/amd64, arm64 …; this machine's otherwise")
       ->type_name("PLATFORM");
   command->add_option("--pull", options->pull_policy, "Base images: missing, newer, always or never pulled")
