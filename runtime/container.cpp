@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <numeric>
 
 #include "base/error.hpp"
 #include "runtime/apply_mounts.hpp"
@@ -91,19 +92,21 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
 
   ImageTrees images(spec, server);
   RootfsBase base = open_base(spec, images);
-  const auto mounts =
-      open_mounts(as_accessible(spec.mounts, spec.access), [&](std::size_t number) { return images.open(number); });
+  const std::size_t stacked = std::accumulate(spec.stacks.begin(), spec.stacks.end(), spec.layers);
+  const auto mounts = open_mounts(as_accessible(spec.mounts, spec.access),
+                                  [&](std::size_t number) { return images.open(stacked + number); });
   const auto edits = open_mounts(spec.edits.mounts, {});
-  const std::size_t opened = squashfs_files(spec.mounts).size();
+  const std::size_t opened = stacked + squashfs_files(spec.mounts).size();
   const auto later_mounts = open_mounts(as_accessible(spec.mounts_after_hooks, spec.access),
                                         [&](std::size_t number) { return images.open(opened + number); });
   const Fd scratch = make_scratch(spec.scratch);
   BuiltRootfs built = make_rootfs(spec, std::move(base), images, scratch);
+  std::vector<Fd> stacks = make_stacks(spec, images, scratch);
   if (images.must_hold()) server.hold(scratch, images.in_use());
   attach_tree(built.tree, scratch.get(), ".");
   Rootfs rootfs(std::move(built.tree));
 
-  const Fd files = open_file(fmt::format("/proc/self/fd/{}/files", scratch.get()), O_PATH | O_DIRECTORY);
+  Fd files = open_file(fmt::format("/proc/self/fd/{}/files", scratch.get()), O_PATH | O_DIRECTORY);
   apply_mounts(mounts, rootfs, files.get());
   AppliedEdits applied =
       apply_edits(spec, edits, rootfs,
@@ -113,14 +116,17 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
   HookResults hooked = run_hooks(spec.hooks, spec.scratch);
   apply_mounts(open_mounts(std::move(hooked.mounts), {}), rootfs, files.get());
   // Before the user's own mounts: one on /etc may be a directory of the host's, where nothing is to be made.
-  apply_mounts(open_mounts(user_entries(rootfs, spec.host, spec.identity), {}), rootfs, files.get());
+  if (spec.user_entries == UserEntries::add) {
+    apply_mounts(open_mounts(user_entries(rootfs, spec.host, spec.identity), {}), rootfs, files.get());
+  }
   apply_mounts(later_mounts, rootfs, files.get());
   if (spec.access == RootfsAccess::read_only) add_attributes(rootfs.fd(), MOUNT_ATTR_RDONLY);
   change_root(scratch, rootfs);
   std::vector<EnvironmentEdit> environment = std::move(applied.environment);
   environment.insert(environment.end(), std::make_move_iterator(hooked.environment.begin()),
                      std::make_move_iterator(hooked.environment.end()));
-  return {std::move(built.upper), std::move(environment), std::move(applied.made)};
+  return {std::move(built.upper), std::move(environment), std::move(applied.made), std::move(stacks),
+          std::move(files)};
 }
 
 }  // namespace mlctr::runtime

@@ -189,13 +189,18 @@ class Server {
   void serve_session(Session session) {
     try {
       ImageServerOptions options = setup_.options;
-      if (session.mount->image != 0) options.programs.clear();  // no rootfs
+      const std::size_t image = session.mount->image;
+      if (image != 0) options.programs.clear();  // no rootfs
+      if (image >= setup_.first_layer && image < setup_.end_of_layers) {
+        options.marks = OverlayMarks::shown;
+        options.cached_data_bytes /= 4;  // there may be many
+      }
       options.first_request = session.mount->first_request;
       options.on_first_request = [this, mount = session.mount](std::string request) {
         const std::lock_guard lock(mounts_);
         mount->first_request = std::move(request);
       };
-      serve_image(std::move(session.answering), *setup_.images[session.mount->image].reader, options);
+      serve_image(std::move(session.answering), *setup_.images[image].reader, options);
     } catch (const std::exception&) {
       // Closing the descriptor has told whoever reads there: nobody is left to tell more.
     }

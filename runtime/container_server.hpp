@@ -20,6 +20,8 @@ namespace mlctr::runtime {
 struct ServerSetup {
   std::vector<ServedImage> images{};
   ImageServerOptions options;
+  /// Numbers of images, in a row: layer files, whose marks the overlay they are a part of shall see.
+  std::size_t first_layer = 0, end_of_layers = 0;
   ContainerSocket socket{};          ///< where others ask to be let in; may be empty
   std::string description;           ///< a JSON object: what `mlctr ps` shows
   std::function<void()> at_end{};    ///< called when the container is gone, or never came to be

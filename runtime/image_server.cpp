@@ -91,7 +91,7 @@ class ImageServer {
       : image_(image),
         owner_(options.owner),
         nodes_(image),
-        xattrs_(image),
+        xattrs_(image, options.marks),
         data_(image, options.cached_data_bytes, std::max(options.threads / 2, 1u)) {}
 
   void prepare(const std::vector<std::string>& programs, const std::stop_token& stop) noexcept {
@@ -177,7 +177,7 @@ class ImageServer {
 
   void getxattr(fuse_req_t request, fuse_ino_t node, const char* name, std::size_t size_bytes) {
     if (!xattrs_.any()) throw Refusal{ENOSYS};  // overlayfs would ask again at each lookup
-    if (!ImageXattrs::is_shown(name)) throw Refusal{ENODATA};
+    if (!xattrs_.shows(name)) throw Refusal{ENODATA};
     const XattrSet set = xattrs_.of(image_.inode(nodes_.position(node)).xattrs);
     const auto found = std::ranges::find(set, name, &XattrSet::value_type::first);
     if (found == set.end()) throw Refusal{ENODATA};

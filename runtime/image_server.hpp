@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "runtime/image_xattrs.hpp"
 #include "squashfs/reader.hpp"
 
 namespace mlctr::runtime {
@@ -25,6 +26,7 @@ struct ImageServerOptions {
   Owner owner;
   unsigned threads = 4;                       ///< at most; started as requests come
   std::size_t cached_data_bytes = 32u << 20;  ///< uncompressed blocks and fragments kept for the next read
+  OverlayMarks marks = OverlayMarks::hidden;
   std::vector<std::string> programs{};        ///< where the program may be that is going to start (program_files.hpp)
   /// What the kernel first asked of a mount, FUSE_INIT: it does so once, and a server that takes over from another
   /// must have heard it all the same. Empty: nobody has served the mount.

@@ -117,7 +117,7 @@ PlannedContainer::PlannedContainer(const Configuration& configuration, const Run
   plan_hooks(std::move(drop_ins.hooks), configuration, directory,
              container_environment(request, config, host, configured_), request.hook_output);
   program_ = make_program(request, config, host);
-  open_images(subject.image);
+  open_images(subject);
   plan_rootfs(configuration, subject, request);
   description_ = describe(subject, config, request, program_.command, configured_);
 }
@@ -168,8 +168,10 @@ void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, cons
                  .output = output};
 }
 
-void PlannedContainer::open_images(const BaseImage& image) {
-  images_.emplace_back(image.squashfs);
+void PlannedContainer::open_images(const RunSubject& subject) {
+  images_.emplace_back(subject.image.squashfs);
+  for (const auto& layer : subject.layers) images_.emplace_back(layer);
+  spec_.layers = subject.layers.size();
   for (const auto* mounts : {&spec_.mounts, &spec_.mounts_after_hooks}) {
     for (const auto& file : runtime::squashfs_files(*mounts)) images_.emplace_back(file);
   }
@@ -202,6 +204,8 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
             if (!traced.empty()) remove_driver_traces(traced);
           },
       .not_inherited = std::move(not_for_server)};
+  setup.first_layer = 1;
+  setup.end_of_layers = 1 + spec_.layers;
   for (const OpenImage& image : images_) setup.images.push_back({image.reader.get(), image.file.get()});
   return runtime::ContainerServer::start(std::move(setup));
 }

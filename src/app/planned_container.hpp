@@ -63,7 +63,7 @@ class PlannedContainer {
                   const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output);
   void plan_edits(const Configuration& configuration, const RunSubject& subject, RunRequest& request,
                   const ImageConfig& config);
-  void open_images(const BaseImage& image);
+  void open_images(const RunSubject& subject);
   void plan_rootfs(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
 
   std::vector<OpenImage> images_;  // the rootfs's, then those of squashfs mounts

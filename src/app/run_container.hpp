@@ -51,6 +51,7 @@ struct RunRequest {
 struct RunSubject {
   BaseImage image;
   std::optional<StoredContainer> container{};  ///< absent: unnamed, changes end with it
+  std::vector<std::filesystem::path> layers{};  ///< layer files over the image, the lowest first: a build's
 };
 
 struct RunResult {

@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 inline constexpr int k_own_failure = 125;  // docker's: never a code that a container's program would give
 
 void add_pull(CLI::App& program, Action& chosen);
+void add_build(CLI::App& program, Action& chosen);
 void add_run(CLI::App& program, Action& chosen);
 void add_exec(CLI::App& program, Action& chosen);
 void add_ps(CLI::App& program, Action& chosen);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/build_place.hpp"
 #include "app/container_program.hpp"
 #include "app/create_container.hpp"
 #include "app/lock_file.hpp"
@@ -100,6 +101,13 @@ void warn_of_hidden_directory(const RunRequest& request, const runtime::Host& ho
                   printable(host.current_directory.string(), 4096)));
 }
 
+RunSubject find_subject(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                        const Options& options) {
+  const RunTarget target = find_or_pull_target(configuration, text, choice);
+  if (options.locked == Locked::yes) check_target_locked(text, target);
+  return make_subject(configuration, target, options);
+}
+
 int run(const Options& options) {
   RunWords words = split_run_words(
       options.words, "run", UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help"));
@@ -117,9 +125,9 @@ int run(const Options& options) {
   }
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
   if (options.locked == Locked::yes) check_before_run(configuration, words.target);
-  const RunTarget target = find_or_pull_target(configuration, words.target, choice);
-  if (options.locked == Locked::yes) check_target_locked(words.target, target);
-  const RunSubject subject = make_subject(configuration, target, options);
+  auto failed_step = find_failed_step(configuration, words.target);
+  const RunSubject subject =
+      failed_step ? std::move(*failed_step) : find_subject(configuration, words.target, choice, options);
   if (subject.container) request.container_name = subject.container->record.name;
   if (has_terminal()) request.prompt_name = prompt_name_of(request.container_name, subject.image.reference);
   request.tell = [](const std::string& line) { say(line); };
