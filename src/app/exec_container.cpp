@@ -35,7 +35,7 @@ std::optional<pid_t> parse_pid(std::string_view text) {
 }
 
 struct Found {
-  std::string socket;
+  std::string socket;       // its name; empty: a named container's
   runtime::Message answer;  // to "join"
   std::string step{};       // its key; empty: it was not found as a step's
 };
@@ -94,7 +94,7 @@ Found find_running(const Configuration& configuration, std::string_view text) {
   const ContainerStore containers = open_containers(configuration);
   if (containers.has(text)) {
     auto found = ask_named_container(directory, containers, std::string(text), runtime::k_join);
-    if (found && !found->fds.empty()) return std::move(*found);
+    if (found && !found->fds.empty()) return {.socket = "", .answer = std::move(*found)};
     throw Error(fmt::format("the container {} is not running", text),
                 fmt::format("`mlctr run {} COMMAND` starts it", text));
   }

@@ -128,7 +128,7 @@ runtime::ProgramEnd run_in_step_container(const StepContainer& container, const 
   setup.end_of_layers = images.size();
   setup.description = "{}";
   setup.not_inherited = container.not_for_server;
-  for (const Image& image : images) setup.images.push_back(image.reader.get());
+  for (const Image& image : images) setup.images.push_back({image.reader.get(), image.file.get()});
   const runtime::ContainerSpec spec = make_spec(container, scratch);
   const runtime::ContainerServer server = runtime::ContainerServer::start(std::move(setup));
   auto [failure, failed] = make_pipe();
