@@ -37,8 +37,7 @@ class ArchiveWriter {
                 ProgressBoard& board, std::stop_token stop)
       : configuration_(configuration), request_(request), image_(std::move(image)), stop_(std::move(stop)) {
     for (const PortableLayer& layer : image_.layers) {
-      const std::uint64_t bytes = layer.file.empty() ? 0 : std::filesystem::file_size(layer.file);
-      progress_.push_back(board.add(layer.diff_id.short_hex(), bytes));
+      progress_.push_back(board.add(layer.diff_id.short_hex(), 0));
     }
   }
 

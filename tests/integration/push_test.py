@@ -202,7 +202,8 @@ class Archives(PushCase):
             self.mlctr("save", layout("semantics"), *options, file)
             kind, _, place = source.partition(":")
             layout_directory = self.layout_of(f"{kind}:{self.home}/{place}")
-            self.assert_unpacks_as(layout_directory, squashfs)
+            if "zstd" not in options:  # which umoci can't read
+                self.assert_unpacks_as(layout_directory, squashfs)
             # And by mlctr itself, whatever the archive calls it.
             self.pull(f"{kind}:{self.home}/{place}")
             self.assertEqual(self.diff_ids(f"{kind}:{self.home}/{place}"), self.diff_ids(layout("semantics")), number)
@@ -240,7 +241,7 @@ class Commit(ContainerTestCase):
         self.mlctr("push", layout("busybox"), base)
         self.pull(base)
         self.mlctr("run", "--remap-root", "--name", "x", base, "sh", "-c",
-                   "echo hello >/greeting; rm /etc/passwd; rm -rf /tmp; mkdir /tmp; ln /greeting /again; mkdir -p /a/b; chmod 700 /a")  # fmt: skip
+                   "echo hello >/greeting; rm /etc/passwd; ln /greeting /again; mkdir -p /a/b; chmod 700 /a")  # fmt: skip
         self.mlctr("commit", "x", name)
         committed, original = self.json("inspect", name), self.json("inspect", base)
         self.assertEqual(committed["config"]["rootfs"]["diff_ids"][:-1], original["config"]["rootfs"]["diff_ids"])
