@@ -32,6 +32,9 @@ namespace {
 using build::ExternalImage;
 using build::ImageLayer;
 
+// Of a squashfs file that nothing is known of.
+constexpr const char* k_no_config =
+    R"({"architecture":"","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}})";
 constexpr const char* k_epoch = "SOURCE_DATE_EPOCH";
 constexpr const char* k_oci_config = "application/vnd.oci.image.config.v1+json";
 constexpr const char* k_oci_layer_gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -90,7 +93,7 @@ build::ExternalImages hold_images(const std::map<std::string, BaseImage>& bases,
     std::vector<ImageLayer> layers = layers_of(base, stop);
     const std::string identity = base.manifest_digest.empty() ? layers[0].diff_id.to_string() : base.manifest_digest;
     images.emplace(name, ExternalImage{.files = {.image = place.hold_image(base.squashfs), .identity = identity},
-                                       .config_body = base.config_body.empty() ? "{}" : base.config_body,
+                                       .config_body = base.config_body.empty() ? k_no_config : base.config_body,
                                        .layers = std::move(layers)});
   }
   images.emplace("scratch", ExternalImage{.files = {.image = make_empty_image(place.path()), .identity = "scratch"},

@@ -33,7 +33,7 @@ TEST_CASE("an ENTRYPOINT takes the base's CMD away, not the stage's own") {
 
 TEST_CASE("what a base says of things unknown to us stays") {
   ImageDocument document(std::string(
-      R"({"os":"linux","architecture":"arm64","variant":"v8","config":{"ArgsEscaped":true,"OnBuild":["RUN x"]},"container":"c0ffee","created":"2020-01-01T00:00:00Z"})"));
+      R"({"os":"linux","architecture":"arm64","variant":"v8","config":{"ArgsEscaped":true,"OnBuild":["RUN x"]},"container":"c0ffee","rootfs":{"type":"layers","diff_ids":[]},"created":"2020-01-01T00:00:00Z"})"));
   CHECK(document.take_triggers() == std::vector<std::string>{"RUN x"});
   document.add_history("RUN y", build::LayerMade::yes);
   const auto json = nlohmann::json::parse(document.write({}, 60));

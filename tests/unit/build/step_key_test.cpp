@@ -6,9 +6,9 @@ using mlctr::build::StepKey;
 
 TEST_CASE("different rows of fields never have one key") {
   const auto key = [](std::initializer_list<std::string_view> fields) {
-    StepKey key("x");
-    for (const auto field : fields) key.add(field);
-    return key.finish();
+    StepKey row("x");
+    for (const auto field : fields) row.add(field);
+    return row.finish();
   };
   CHECK(key({"a", "b"}) == key({"a", "b"}));
   CHECK(key({"a", "b"}) != key({"ab"}));
