@@ -8,7 +8,6 @@
 
 #include "app/host_list.hpp"
 #include "app/slurm_program.hpp"
-#include "base/error.hpp"
 #include "base/printable.hpp"
 #include "base/process.hpp"
 
@@ -25,7 +24,7 @@ ProcessResult run_squeue(const std::string& squeue, std::vector<std::string> mor
 }
 
 [[noreturn]] void refuse(const ProcessResult& result) {
-  throw Error(fmt::format("cannot ask Slurm for jobs: {}", printable_lines(result.standard_error)));
+  throw SlurmUnreachable(fmt::format("cannot ask Slurm for jobs: {}", printable_lines(result.standard_error)));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "app/exec_container.hpp"
 #include "app/slurm_containers.hpp"
 #include "app/slurm_program.hpp"
+#include "app/slurm_queue.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
@@ -51,8 +52,13 @@ int exec(const ExecOptions& options) {
   if (options.node.empty() || options.node == name_of_node()) {
     try {
       return end_as(exec_container(load_configuration(), words.target, request, host));
-    } catch (const NotRunningHere&) {
+    } catch (const NotRunningHere& error) {
       if (!may_be_elsewhere || !find_slurm_program("srun")) throw;
+      try {
+        exec_on_node(words.target, options.node, given_words(options), words.command);
+      } catch (const SlurmUnreachable&) {
+        throw NotRunningHere(error);  // a number need not be a job's
+      }
     }
   }
   exec_on_node(words.target, options.node, given_words(options), words.command);
