@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # The main job from nothing: installs what is missing with apt, builds mlctr, pulls a python image, installs a package into a
-# named container as mapped root, and runs a script that uses it, all as an ordinary user.
+# named container as mapped root, and runs a script that uses it, all as an ordinary user. Then the same with srun and sbatch, on
+# a Slurm cluster of three nodes that is brought up on this machine for it and taken down again.
 # Works as root (the ordinary user is then nobody) and as a user with sudo, as often as you like.
 # The image is python:3.8 from Docker Hub; where that can't be reached, one made of Debian's packages from a registry started here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "${as_user[@]}" "$@"; }
+tell() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
+show() { tell "$@"; "${as_user[@]}" "$@"; }
+as_root=(sudo)
+[ "$(id -u)" != 0 ] || as_root=()
 
 say "1. What mlctr is built with"
 tests/install.sh build
@@ -30,11 +34,11 @@ else
   [ -w /dev/fuse ] || sudo chmod 666 /dev/fuse
 fi
 install build/release/src/cli/mlctr "$work/mlctr"
+box=/tmp/mlctr-quickstart-box  # the Slurm cluster's
 # Ubuntu lets only programs with a profile of AppArmor's make user namespaces (mlctr doctor).
 if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
-  profile=/etc/apparmor.d/mlctr-quickstart as_root=(sudo)
-  [ "$(id -u)" != 0 ] || as_root=()
-  printf 'abi <abi/4.0>,\ninclude <tunables/global>\nprofile mlctr-quickstart "%s" flags=(unconfined) {\n  userns,\n}\n' "$work/mlctr" |
+  profile=/etc/apparmor.d/mlctr-quickstart
+  printf 'abi <abi/4.0>,\ninclude <tunables/global>\nprofile mlctr-quickstart "%s" flags=(unconfined) {\n  userns,\n}\n' "{$work,$box/bin}/mlctr" |
     "${as_root[@]}" tee "$profile" >/dev/null
   "${as_root[@]}" apparmor_parser -r "$profile"
 fi
@@ -63,22 +67,41 @@ show mlctr images
 "${as_user[@]}" mlctr rm --force quickstart 2>/dev/null || true
 
 # What installs the package: pip where the image is Docker Hub's; else apt, which needs this machine's settings to reach a mirror.
-if [ "$image" = python:3.8 ]; then
-  show mlctr run --remap-root --name quickstart "$image" pip install --quiet pyyaml
-else
-  settings=(--mount /etc/apt:/host/apt:ro)
-  for path in /usr/share/keyrings /usr/lib/apt/methods; do settings+=(--mount "$path:$path:ro"); done
-  show mlctr run --remap-root --name quickstart "${settings[@]}" "$image" \
-    sh -c 'rm -rf /etc/apt/sources.list* && cp -r /host/apt/. /etc/apt/ && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-yaml >/dev/null'
+host_files=()
+install=(pip install --quiet pyyaml)
+if [ "$image" != python:3.8 ]; then
+  host_files=(/etc/apt:/host/apt:ro /usr/share/keyrings:/usr/share/keyrings:ro /usr/lib/apt/methods:/usr/lib/apt/methods:ro)
+  install=(sh -c 'rm -rf /etc/apt/sources.list* && cp -r /host/apt/. /etc/apt/ && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-yaml >/dev/null')
 fi
+show mlctr run --remap-root --name quickstart "${host_files[@]/#/--mount=}" "$image" "${install[@]}"
 
-"${as_user[@]}" tee train.py >/dev/null <<'PYTHON'
-import os, platform, yaml
-settings = yaml.safe_load("epochs: 3")
-for epoch in range(settings["epochs"]):
-    print(f"epoch {epoch}: python {platform.python_version()} as uid {os.getuid()}, yaml {yaml.__version__}")
-PYTHON
+"${as_user[@]}" tee train.py < "$repository/examples/train.py" >/dev/null
 show mlctr run quickstart python3 train.py
 show mlctr ps --all
+
+say "4. The same on a Slurm cluster: three nodes, all on this machine"
+slurm_in_a_box() { "${as_root[@]}" env MLCTR_BOX="$box" /usr/bin/python3 -B "$repository/tests/slurm/box.py" "$@"; }
+# Runs a command on the login node, as the cluster's own ordinary user. There, `srun` is a link to mlctr, first in PATH.
+on_login_node() { tell "$@"; slurm_in_a_box run -- env "PATH=$box/bin:/usr/bin:/bin" "$@"; }
+if "$repository/tests/install.sh" slurm; then
+  slurm_in_a_box down
+  trap 'slurm_in_a_box down' EXIT
+  slurm_in_a_box up
+  "${as_root[@]}" install -D "$work/mlctr" "$box/bin/mlctr"
+  "${as_root[@]}" ln -s mlctr "$box/bin/srun"
+  for file in train.py train.sbatch; do "${as_root[@]}" install -m 644 "$repository/examples/$file" "$box/home/$file"; done
+
+  on_login_node mlctr pull --quiet "$image"
+  mounts=()
+  [ ${#host_files[@]} = 0 ] || mounts=(--container-mounts="$(IFS=,; echo "${host_files[*]}")")
+  # A container belongs to the node that it was made on.
+  on_login_node srun --nodelist=n1 --container-image="$image" --container-name=py38 --container-remap-root "${mounts[@]}" "${install[@]}"
+  on_login_node sbatch --quiet --wait --nodelist=n1 train.sbatch
+  on_login_node cat train.out
+  trap - EXIT
+  slurm_in_a_box down
+else
+  echo "skipped: Slurm's packages can't be installed here"
+fi
 
 say "Done. To go on: export MLCTR_STORE=$MLCTR_STORE MLCTR_RUNTIME_DIR=$MLCTR_RUNTIME_DIR PATH=$work:\$PATH; mlctr --help"

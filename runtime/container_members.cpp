@@ -1,6 +1,7 @@
 #include "runtime/container_members.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -18,12 +19,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds k_patience_with_killed{5};  // one that waits in the kernel (NFS) may never end
 
-// The user namespace that a process's mount namespace belongs to, by its number; 0 where that can't be told.
-ino_t owner_of_mounts(pid_t pid) {
-  const Fd mounts(::open(namespace_path(pid, "mnt").c_str(), O_RDONLY | O_CLOEXEC));
-  const Fd owner(mounts ? ::ioctl(mounts.get(), NS_GET_USERNS) : -1);
+ino_t number_of(const Fd& space) {
   struct stat status {};
-  return owner && ::fstat(owner.get(), &status) == 0 ? status.st_ino : 0;
+  return space && ::fstat(space.get(), &status) == 0 ? status.st_ino : 0;
+}
+
+// The user namespace that a mount namespace belongs to, by its number; 0 where that can't be told.
+ino_t owner_of(const Fd& mounts) {
+  return number_of(Fd(mounts ? ::ioctl(mounts.get(), NS_GET_USERNS) : -1));
+}
+
+ino_t owner_of_mounts(pid_t pid) {
+  return owner_of(Fd(::open(namespace_path(pid, "mnt").c_str(), O_RDONLY | O_CLOEXEC)));
 }
 
 }  // namespace
@@ -32,6 +39,12 @@ ContainerMembers::ContainerMembers(pid_t founder)
     : founder_(founder),
       mount_namespace_(namespace_id(founder, "mnt")),
       owner_(owner_of_mounts(founder)),
+      known_{founder} {}
+
+ContainerMembers::ContainerMembers(pid_t founder, const Fd& mounts)
+    : founder_(founder),
+      mount_namespace_(fmt::format("mnt:[{}]", number_of(mounts))),
+      owner_(owner_of(mounts)),
       known_{founder} {}
 
 void ContainerMembers::add(pid_t pid) {

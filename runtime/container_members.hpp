@@ -15,6 +15,8 @@ class ContainerMembers {
  public:
   /// `founder` is in the container's mount namespace now.
   explicit ContainerMembers(pid_t founder);
+  /// `founder` is about to enter the mount namespace `mounts`.
+  ContainerMembers(pid_t founder, const Fd& mounts);
 
   /// A process that is about to join.
   void add(pid_t pid);

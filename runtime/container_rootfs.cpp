@@ -23,6 +23,31 @@ void make_directory(const Fd& parent, const char* name) {
     throw SysError(fmt::format("cannot make the directory {}", name));
 }
 
+// The lower directories of an overlay, images[first] the lowest, attached in `scratch`: where they lie from there, the
+// uppermost first. Short names: the kernel takes 255 bytes.
+std::string attach_lower(ImageTrees& images, const Fd& scratch, std::size_t first, std::size_t count) {
+  std::string lower;
+  for (std::size_t number = first; number < first + count; ++number) {
+    const std::string name = fmt::format("{}", number);
+    make_directory(scratch, name.c_str());
+    attach_tree(images.mount(number), scratch.get(), name);
+    lower = lower.empty() ? name : fmt::format("{}:{}", name, lower);
+  }
+  return lower;
+}
+
+// Names relative to it are the kernel's to look up.
+void stand_in(const Fd& scratch) {
+  if (::fchdir(scratch.get()) != 0) throw SysError("cannot enter the container's scratch directory");
+}
+
+std::string lower_of(const ContainerSpec& spec, ImageTrees& images, const Fd& scratch) {
+  if (spec.layers == 0) return fmt::format("/proc/self/fd/{}/image", scratch.get());
+  const std::string layers = attach_lower(images, scratch, 1, spec.layers);
+  stand_in(scratch);
+  return layers + ":image";
+}
+
 struct UpperPaths {
   std::string upper, work;
 };
@@ -159,8 +184,7 @@ BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& 
   Fd upper = open_file(paths.upper, O_RDONLY | O_DIRECTORY);
   if (base.way == RootfsChoice::fuse_overlayfs) return {mount_with_program(spec, scratch), std::move(upper)};
   try {
-    return {mount_overlay({fmt::format("/proc/self/fd/{}/image", scratch.get()), paths.upper, paths.work}),
-            std::move(upper)};
+    return {mount_overlay({lower_of(spec, images, scratch), paths.upper, paths.work}), std::move(upper)};
   } catch (SysError& error) {
     if (error.errno_value() == ENOTCONN || error.errno_value() == ECONNABORTED) {
       throw Error("the container's server ended while the container was made",
@@ -179,6 +203,21 @@ BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& 
     images.tell_once(because(error, "using fuse-overlayfs"));
     return {mount_with_program(spec, scratch), std::move(upper)};
   }
+}
+
+std::vector<Fd> make_stacks(const ContainerSpec& spec, ImageTrees& images, const Fd& scratch) {
+  std::vector<Fd> stacks;
+  std::size_t first = 1 + spec.layers;
+  for (const std::size_t count : spec.stacks) {
+    const std::string lower = attach_lower(images, scratch, first, count);
+    if (count > 1) {
+      stand_in(scratch);
+      attach_tree(mount_overlay({.lower = lower}), scratch.get(), fmt::format("{}", first));
+    }
+    stacks.push_back(open_file(fmt::format("/proc/self/fd/{}/{}", scratch.get(), first), O_PATH | O_DIRECTORY));
+    first += count;
+  }
+  return stacks;
 }
 
 }  // namespace mlctr::runtime

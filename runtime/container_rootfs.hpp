@@ -59,6 +59,9 @@ struct BuiltRootfs {
 /// `scratch` is the container's tmpfs, mounted at spec.scratch, with the directories image, upper and work.
 BuiltRootfs make_rootfs(const ContainerSpec& spec, RootfsBase base, ImageTrees& images, const Fd& scratch);
 
+/// spec.stacks, attached in `scratch`.
+std::vector<Fd> make_stacks(const ContainerSpec& spec, ImageTrees& images, const Fd& scratch);
+
 /// That tmpfs: only this container sees it.
 Fd make_scratch(const std::filesystem::path& place);
 

@@ -1,6 +1,7 @@
 // The process behind a container, outside its namespaces: serves its images through FUSE and lets others in. Nothing
 // ends it but the container's end: the kernel takes the mounts away with the last process that sees them, and the
-// server has nothing left to serve.
+// server has nothing left to serve. Slurm, though, kills it with the step that it is of: each other step in a named
+// container has a server that stands by.
 #pragma once
 
 #include <functional>
@@ -10,14 +11,17 @@
 #include "base/fd.hpp"
 #include "runtime/container_socket.hpp"
 #include "runtime/identity.hpp"
+#include "runtime/container_members.hpp"
 #include "runtime/image_server.hpp"
-#include "squashfs/reader.hpp"
+#include "runtime/server_share.hpp"
 
 namespace mlctr::runtime {
 
 struct ServerSetup {
-  std::vector<const squashfs::Reader*> images{};  ///< their files stay open as long as the caller has them
+  std::vector<ServedImage> images{};
   ImageServerOptions options;
+  /// Numbers of images, in a row: layer files, whose marks the overlay they are a part of shall see.
+  std::size_t first_layer = 0, end_of_layers = 0;
   ContainerSocket socket{};          ///< where others ask to be let in; may be empty
   std::string description;           ///< a JSON object: what `mlctr ps` shows
   std::function<void()> at_end{};    ///< called when the container is gone, or never came to be
@@ -29,6 +33,10 @@ class ContainerServer {
   /// Forks: call it in a single-threaded process. The server is nobody's child, so that the container's program finds
   /// no process it did not start. Descriptors without O_CLOEXEC are closed in it, standard ones lead to /dev/null.
   static ContainerServer start(ServerSetup setup);
+
+  /// The same for one that goes on where the container's server is killed, and until then does nothing; `members`
+  /// counts the caller in. It ends with what is returned, unless it serves by then.
+  static Fd stand_by(ServerSetup setup, ServedContainer served, ContainerMembers members);
 
   /// Mounts images[number] from inside the user namespace of the container, attached nowhere yet. Throws NoFuse.
   Fd mount_image(std::size_t number, const Identity& identity) const;

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "runtime/process_table.hpp"
+#include "runtime/run_lock.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -86,11 +87,17 @@ ContainerSocket::ContainerSocket(const std::filesystem::path& directory, std::st
 
 void ContainerSocket::serve_from_here() const {
   if (listener_ && ::listen(listener_.get(), k_backlog) != 0) throw SysError("cannot listen for who joins");
+  if (!lock_) return;
+  std::error_code error;
+  const auto directory = std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", directory_.get()), error);
+  if (!error) write_run_place(lock_, {::getpid(), directory});
 }
 
 void ContainerSocket::remove() noexcept {
   if (listener_) ::unlinkat(directory_.get(), name_.c_str(), 0);
   listener_.reset();
+  if (lock_) clear_run_place(lock_);
+  lock_.reset();
 }
 
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
@@ -103,9 +110,10 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
   ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   try {
     send_message(*socket, request);
-    return request == k_join ? wait_for_answer(*socket) : receive_message(*socket);
+    return asks_to_join(request) ? wait_for_answer(*socket) : receive_message(*socket);
   } catch (const SysError& error) {
-    if (error.errno_value() == EPIPE) return std::nullopt;  // it ended this moment
+    // It ended this moment, or was killed with the question unread.
+    if (error.errno_value() == EPIPE || error.errno_value() == ECONNRESET) return std::nullopt;
     if (error.errno_value() != EAGAIN) throw;
     throw Error(fmt::format("the server of the container at {} does not answer", (directory / name).string()),
                 "if it is stopped, `pkill -CONT mlctr-server` lets it go on");

@@ -4,6 +4,8 @@
 //              "first_has_ended" (true: its first program)
 //   join       the same without those two; "namespaces" names those whose descriptors come with it, user and mount
 //   first
+//   stand by   the same as join, with all that another server needs to go on where this one is killed
+//              (server_share.hpp)
 #pragma once
 
 #include <filesystem>
@@ -17,7 +19,11 @@
 
 namespace mlctr::runtime {
 
-inline constexpr std::string_view k_describe = "describe", k_join = "join";
+inline constexpr std::string_view k_describe = "describe", k_join = "join", k_stand_by = "stand by";
+
+inline bool asks_to_join(std::string_view request) {
+  return request == k_join || request == k_stand_by;
+}
 
 /// A listening socket; removed from the directory by remove() alone, as two processes have it for a while.
 class ContainerSocket {
@@ -25,10 +31,21 @@ class ContainerSocket {
   ContainerSocket() = default;
   /// Takes the place of a socket that nobody answers any more. Throws SysError (EADDRINUSE where one does).
   ContainerSocket(const std::filesystem::path& directory, std::string name);
+  /// Another process's: its directory, its name there, what listens, the container's lock (empty: it has none).
+  ContainerSocket(Fd directory, std::string name, Fd listener, Fd lock)
+      : directory_(std::move(directory)),
+        name_(std::move(name)),
+        listener_(std::move(listener)),
+        lock_(std::move(lock)) {}
 
+  /// Held as long as the socket is (run_lock.hpp).
+  void keep_lock(Fd lock) { lock_ = std::move(lock); }
+  const Fd& lock() const noexcept { return lock_; }
+  const Fd& directory() const noexcept { return directory_; }
+  const std::string& name() const noexcept { return name_; }
   int fd() const noexcept { return listener_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(listener_); }
-  /// For a process that inherited it: whoever connects sees this one as its peer.
+  /// For a process that inherited it: whoever connects sees this one as its peer, and the lock says where it is.
   void serve_from_here() const;
   void remove() noexcept;
 
@@ -36,6 +53,7 @@ class ContainerSocket {
   Fd directory_;
   std::string name_;
   Fd listener_;
+  Fd lock_;
 };
 
 /// Asks the container that listens in `directory` under `name`; absent where none does. Whoever wants to join waits

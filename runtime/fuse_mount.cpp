@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fuse.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 
 #include <cerrno>
@@ -45,6 +47,13 @@ FuseMount new_fuse_mount(const Identity& identity, FuseAccess access) try {
   if (!means_no_fuse(error.errno_value())) throw;
   error.add_hint(why_no_fuse_mount(error.errno_value()).hint());
   throw NoFuse(error);
+}
+
+Fd clone_fuse_device(const Fd& device) {
+  Fd clone(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  auto source = static_cast<std::uint32_t>(device.get());
+  if (!clone || ::ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) != 0) return Fd();
+  return clone;
 }
 
 }  // namespace mlctr::runtime

@@ -24,4 +24,9 @@ class NoFuse : public SysError {
 /// matter of limits.
 FuseMount new_fuse_mount(const Identity& identity, FuseAccess access);
 
+/// Another descriptor of the mount's, with requests of its own: those it read and did not answer fail when it closes.
+/// Empty where the kernel has it not (before Linux 5.15 not across user namespaces). Source: fuse_dev_release() and
+/// fuse_dev_ioctl_clone(), fs/fuse/dev.c.
+Fd clone_fuse_device(const Fd& device);
+
 }  // namespace mlctr::runtime

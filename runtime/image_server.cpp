@@ -3,6 +3,7 @@
 #define FUSE_USE_VERSION 312
 #include <fmt/format.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -90,7 +91,7 @@ class ImageServer {
       : image_(image),
         owner_(options.owner),
         nodes_(image),
-        xattrs_(image),
+        xattrs_(image, options.marks),
         data_(image, options.cached_data_bytes, std::max(options.threads / 2, 1u)) {}
 
   void prepare(const std::vector<std::string>& programs, const std::stop_token& stop) noexcept {
@@ -176,7 +177,7 @@ class ImageServer {
 
   void getxattr(fuse_req_t request, fuse_ino_t node, const char* name, std::size_t size_bytes) {
     if (!xattrs_.any()) throw Refusal{ENOSYS};  // overlayfs would ask again at each lookup
-    if (!ImageXattrs::is_shown(name)) throw Refusal{ENODATA};
+    if (!xattrs_.shows(name)) throw Refusal{ENODATA};
     const XattrSet set = xattrs_.of(image_.inode(nodes_.position(node)).xattrs);
     const auto found = std::ranges::find(set, name, &XattrSet::value_type::first);
     if (found == set.end()) throw Refusal{ENODATA};
@@ -345,6 +346,31 @@ fuse_lowlevel_ops operations() {
 struct SessionDestroy {
   void operator()(fuse_session* session) const { fuse_session_destroy(session); }
 };
+
+// The kernel's first request, from the kernel or from who heard it before. Its answer then goes to a request that the
+// kernel does not know, which it says and libfuse does not mind. False where the mount has ended.
+bool negotiate(fuse_session* session, const ImageServerOptions& options) {
+  fuse_buf buffer = {};
+  std::string heard = options.first_request;
+  if (!heard.empty()) {
+    constexpr std::uint64_t k_nobodys = std::uint64_t{1} << 62;
+    std::memcpy(heard.data() + offsetof(fuse_in_header, unique), &k_nobodys, sizeof k_nobodys);
+    buffer.mem = heard.data();
+    buffer.size = heard.size();
+    fuse_session_process_buf(session, &buffer);
+    return true;
+  }
+  int size = 0;
+  do size = fuse_session_receive_buf(session, &buffer);
+  while (size == -EINTR);
+  if (size > 0) {
+    if (options.on_first_request) options.on_first_request({static_cast<const char*>(buffer.mem), buffer.size});
+    fuse_session_process_buf(session, &buffer);
+  }
+  std::free(buffer.mem);
+  return size > 0;
+}
+
 // Answers on the session's own descriptor, in the calling thread, until the mount ends.
 void answer_here(fuse_session* session) {
   fuse_buf buffer = {};
@@ -387,9 +413,11 @@ void serve_image(Fd fuse, const Reader& image, const ImageServerOptions& options
       preparing =
           start_thread("read ahead", [&](const std::stop_token& stop) { server.prepare(options.programs, stop); });
     }
-    const std::jthread others =
-        start_thread("serve an image", [&] { result = fuse_session_loop_mt(session.get(), config.get()); });
-    answer_here(session.get());
+    if (negotiate(session.get(), options)) {
+      const std::jthread others =
+          start_thread("serve an image", [&] { result = fuse_session_loop_mt(session.get(), config.get()); });
+      answer_here(session.get());
+    }
   }
   if (result != 0) throw SysError(fmt::format("cannot serve {}", image.image().name()), std::abs(result));
 }

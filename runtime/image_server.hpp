@@ -6,10 +6,12 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/fd.hpp"
+#include "runtime/image_xattrs.hpp"
 #include "squashfs/reader.hpp"
 
 namespace mlctr::runtime {
@@ -24,7 +26,12 @@ struct ImageServerOptions {
   Owner owner;
   unsigned threads = 4;                       ///< at most; started as requests come
   std::size_t cached_data_bytes = 32u << 20;  ///< uncompressed blocks and fragments kept for the next read
+  OverlayMarks marks = OverlayMarks::hidden;
   std::vector<std::string> programs{};        ///< where the program may be that is going to start (program_files.hpp)
+  /// What the kernel first asked of a mount, FUSE_INIT: it does so once, and a server that takes over from another
+  /// must have heard it all the same. Empty: nobody has served the mount.
+  std::string first_request{};
+  std::function<void(std::string)> on_first_request{};  ///< called in the serving thread; may be empty
 };
 
 /// Answers requests on `fuse`, a descriptor of /dev/fuse that was given to mount(2), until the mount ends (the last

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "squashfs/layer_marks.hpp"
 
 namespace mlctr::runtime {
 namespace {
@@ -12,7 +13,8 @@ constexpr std::size_t k_looked_at_bytes = 1u << 20;
 
 }  // namespace
 
-bool ImageXattrs::is_shown(std::string_view name) {
+bool ImageXattrs::is_shown(std::string_view name, OverlayMarks marks) {
+  if (marks == OverlayMarks::shown && name == squashfs::k_opaque_xattr) return true;
   return name.starts_with("user.") && !name.starts_with("user.overlay.");
 }
 
@@ -27,7 +29,7 @@ bool ImageXattrs::look_for_one() const {
     if (number == k_looked_at_sets || bytes > k_looked_at_bytes) return true;
     try {
       for (const auto& [name, value] : image_.xattrs(number)) {
-        if (is_shown(name)) return true;
+        if (shows(name)) return true;
         bytes += name.size() + value.size();
       }
     } catch (const Error&) {
@@ -39,7 +41,7 @@ bool ImageXattrs::look_for_one() const {
 
 squashfs::XattrSet ImageXattrs::of(std::uint32_t number) const {
   squashfs::XattrSet set = image_.xattrs(number);
-  std::erase_if(set, [](const auto& xattr) { return !is_shown(xattr.first); });
+  std::erase_if(set, [this](const auto& xattr) { return !shows(xattr.first); });
   return set;
 }
 

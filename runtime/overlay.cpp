@@ -11,11 +11,11 @@ namespace mlctr::runtime {
 
 Fd mount_overlay(const OverlayPaths& paths) {
   // userxattr: marks in user.overlay.*, as trusted.* is not for user namespaces (overlayfs.rst).
-  const FilesystemOptions options{{"source", "mlctr"},
-                                  {"lowerdir", paths.lower},
-                                  {"upperdir", paths.upper},
-                                  {"workdir", paths.work},
-                                  {"userxattr", std::string(k_flag)}};
+  FilesystemOptions options{{"source", "mlctr"}, {"lowerdir", paths.lower}, {"userxattr", std::string(k_flag)}};
+  if (!paths.upper.empty()) {
+    options.emplace_back("upperdir", paths.upper);
+    options.emplace_back("workdir", paths.work);
+  }
   return new_filesystem("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 

@@ -8,7 +8,8 @@
 namespace mlctr::runtime {
 
 struct OverlayPaths {
-  std::string lower, upper, work;  ///< directories; upper and work on one filesystem
+  std::string lower;  ///< a directory, or several, the uppermost first, with ':' between them: 255 bytes at most
+  std::string upper{}, work{};  ///< directories on one filesystem; none: nothing can be written
 };
 
 /// Attached nowhere yet. Throws SysError.

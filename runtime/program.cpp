@@ -103,7 +103,7 @@ void become(const Program& program) {
   int first_failure = 0;
   std::string refused;
   restore_soft_limits();
-  restore_umask();
+  program.umask ? static_cast<void>(::umask(*program.umask)) : restore_umask();
   for (const std::string& path : program_paths(program.command[0], program.environment)) {
     ::execve(path.c_str(), arguments.data(), environment.data());
     const int errno_value = errno;

@@ -1,6 +1,9 @@
 // The program of a container: from here on the process is the user's.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +17,7 @@ struct Program {
   std::vector<std::string> environment;  ///< "NAME=VALUE", a name once
   std::vector<std::string> directories;  ///< the first that exists in the container becomes the current one; an Error where none does
   Remap remap = Remap::none;
+  std::optional<mode_t> umask{};  ///< absent: the session's
 };
 
 /// Where execve(2) is to look for `name`: itself where it has a slash, else in each directory of the PATH that

@@ -66,7 +66,7 @@ std::optional<std::string> link_target(int directory, const std::string& name) {
 
 }  // namespace
 
-Rootfs::Rootfs(Fd root) : root_(std::move(root)), own_mounts_{mount_id(root_)} {}
+Rootfs::Rootfs(Fd root) : root_(std::move(root)), own_mounts_{mount_id(root_)}, root_mount_(mount_id(root_)) {}
 
 std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
   const open_how how{
@@ -98,6 +98,7 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int l
   if (made == 0) {
     const mode_t mode = kind == NodeKind::directory ? 0755 : 0644;  // whatever the umask
     if (::fchmodat(parent.get(), name.c_str(), mode, 0) != 0) throw SysError("cannot make " + describe(path));
+    note_made(parent, name);
     return make_below(path, kind, trail, 0);
   }
   if (errno == EEXIST) {  // a dangling link, or one that runs in a circle
@@ -108,6 +109,22 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int l
     errno = EEXIST;
   }
   throw SysError("cannot make " + describe(path));
+}
+
+// Whatever links led there.
+void Rootfs::note_made(const Fd& parent, const std::string& name) const {
+  if (mount_id(parent) != root_mount_) return;
+  const auto path_of = [](int fd) { return link_target(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd)).value_or(""); };
+  const std::string root = path_of(root_.get()), directory = path_of(parent.get());
+  if (!directory.starts_with(root)) return;
+  made_.push_back(fmt::format(
+      "{}/{}", root == "/" && directory == "/" ? "" : directory.substr(root == "/" ? 0 : root.size()), name));
+}
+
+std::optional<Fd> Rootfs::own_directory(std::string_view path) const {
+  auto directory = find(path, O_RDONLY | O_DIRECTORY);
+  if (!directory || mount_id(*directory) != root_mount_) return std::nullopt;
+  return directory;
 }
 
 // In the user's home, say, only what the user's own words lead to.

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fd.hpp"
 
@@ -36,6 +37,12 @@ class Rootfs {
   /// Makes the target and mounts `tree` (open_tree(2), fsmount(2)) there.
   void attach(const Fd& tree, std::string_view path, NodeKind kind, MountOrigin origin);
 
+  /// The directory at `path`, to write to; absent where there is none, or where it is a directory of the host's.
+  std::optional<Fd> own_directory(std::string_view path) const;
+
+  /// Where make() has made something in the rootfs itself, not in what is mounted there: "/etc/x", in their order.
+  const std::vector<std::string>& made() const noexcept { return made_; }
+
   /// A small regular file's content; absent where there is none, or it is no regular file, or larger than `max_bytes`.
   std::optional<std::string> read(std::string_view path, std::uint64_t max_bytes) const;
 
@@ -44,10 +51,13 @@ class Rootfs {
   enum class Trail { named, linked };
   Fd make_below(const std::string& path, NodeKind kind, Trail trail, int links_left) const;
 
+  void note_made(const Fd& parent, const std::string& name) const;
   void check_may_make_in(const Fd& parent, const std::string& parent_path, Trail trail) const;
 
   Fd root_;
   std::set<std::uint64_t> own_mounts_;  // ids, statx(2)
+  std::uint64_t root_mount_;
+  mutable std::vector<std::string> made_;
 };
 
 }  // namespace mlctr::runtime

@@ -4,7 +4,8 @@
 #   -k PATTERN    only suites, or tests of the integration suites, whose name has PATTERN in it
 #   --build-only  stop after the builds
 # A test that can't run here counts as failed (unset MLCTR_STRICT= to let it skip). MLCTR=BINARY tests that instead of a release
-# build. Logs: build/test-logs. The last line is "N passed, N failed".
+# build. Where $CI is set, what fails is run once more; what passes then is listed as flaky at the end. Logs: build/test-logs.
+# The last line is "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD logs=$PWD/build/test-logs
@@ -19,12 +20,12 @@ while [ $# -gt 0 ]; do
     --quick) quick=true ;;
     --build-only) build_only=true ;;
     -k) pattern=${2:?-k needs a pattern}; shift ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
   shift
 done
 
-passed=0 failed=0 failed_suites=() child='' keep_alive=''
+passed=0 failed=0 failed_suites=() flaky=() child='' keep_alive=''
 privileged=()  # what a suite is started and ended through: sudo, where it needs root and whoever runs this isn't
 stop() {
   trap - EXIT INT TERM
@@ -72,6 +73,21 @@ suite() {
   [ $result = 0 ] || failed_suites+=("$1")
 }
 
+# The same for one whose tests are not run again one by one (tests/integration/run.py does that).
+suite_again() {
+  local result=0
+  [ -n "${CI:-}" ] || { suite "$@"; return; }
+  logged "$@" || result=$?
+  if [ $result != 0 ]; then
+    cp "$logs/$1.log" "$logs/$1.first.log"
+    echo "flaky or broken $1: once more; $logs/$1.first.log has what failed"
+    suite "$@"
+    [[ " ${failed_suites[*]} " == *" $1 "* ]] || flaky+=("$1")
+  else
+    count "$logs/$1.log" $result
+  fi
+}
+
 wanted() { [[ -z $pattern || $1 == *"$pattern"* ]]; }
 
 # Configures build/PRESET and builds the targets whose names match REGEX; a failure counts as one. Usage: build PRESET REGEX
@@ -98,7 +114,7 @@ unit_suites() {
   local preset=$1 binary
   for binary in $(executables "$preset" 'unit_*'); do
     wanted "$preset-$(basename "$binary")" || continue
-    suite "$preset-$(basename "$binary")" 600 "$binary"
+    suite_again "$preset-$(basename "$binary")" 600 "$binary"
   done
 }
 
@@ -144,6 +160,8 @@ finish() {
     grep -v '^ok ' "$logs/$name.log" | tail -n 60
   done
   echo
+  [ ${#flaky[@]} = 0 ] || printf 'flaky %s\n' "${flaky[@]}"
+  grep -h '^flaky ' "$logs"/*.log || true
   [ ${#failed_suites[@]} = 0 ] || echo "failed: ${failed_suites[*]}"
   echo "$passed passed, $failed failed"
   [ $failed = 0 ] && exit 0 || exit 1

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <set>
 
+#include "app/build_place.hpp"
 #include "app/open_stores.hpp"
 #include "app/remove_container.hpp"
 #include "app/run_target.hpp"
@@ -12,6 +13,8 @@
 #include "base/error.hpp"
 #include "store/layer_companions.hpp"
 #include "store/allocation.hpp"
+#include "store/remove_tree.hpp"
+#include "store/step_cache.hpp"
 #include "store/store_names.hpp"
 #include "store/unpacked_store.hpp"
 
@@ -20,6 +23,8 @@ namespace {
 
 constexpr std::chrono::hours k_partial_age{7 * 24};  // a cut download is worth going on with for a week
 constexpr std::chrono::hours k_unpacked_age{7 * 24};
+constexpr std::chrono::hours k_step_age{90 * 24};
+constexpr std::chrono::hours k_build_age{30 * 24};  // of caches, and of what failed steps left
 constexpr std::chrono::hours k_unknown_age{24};  // what has no lock to tell whether it is in use
 constexpr std::chrono::hours k_pull_age{24};     // no pull takes longer between finding a layer and merging it
 
@@ -41,6 +46,7 @@ class Collector {
     collect_images();
     collect_unpacked();
     collect_layers();
+    collect_builds();
     if (is_removing()) store_.remove_idle_locks();
     return std::move(report_);
   }
@@ -204,6 +210,25 @@ class Collector {
       }
       report_.layers_bytes -= layer.allocated_bytes;
       add(RemovedEntry::Kind::layer, layer.diff_id.to_string(), layer.allocated_bytes);
+    }
+  }
+
+  // Steps whose layer is gone, or that no build has wanted for long; what builds keep beside the containers.
+  void collect_builds() {
+    const StepCache steps(store_);
+    for (const CachedStepEntry& entry : steps.entries()) {
+      heed_stop();
+      const bool has_layer = !entry.layer || store_.has_layer(*entry.layer);
+      if (has_layer && now_ - entry.last_used < k_step_age) continue;
+      if (is_removing() && !steps.remove(entry.key)) continue;
+      add(RemovedEntry::Kind::build_step, entry.key.short_hex(), 0);
+    }
+    for (const BuildRemnant& remnant : list_build_remnants(containers_.root(), k_build_age)) {
+      heed_stop();
+      const std::uint64_t bytes = allocated_bytes_below(remnant.path);
+      if (is_removing()) remove_tree(remnant.path);
+      add(remnant.kind == BuildRemnant::Kind::cache ? RemovedEntry::Kind::build_cache : RemovedEntry::Kind::build_leftover,
+          remnant.path.filename().string(), bytes);
     }
   }
 

@@ -19,7 +19,18 @@ struct GarbageRequest {
 };
 
 struct RemovedEntry {
-  enum class Kind { image, layer, reference, partial_download, temporary, unpacked_image, container_leftover };
+  enum class Kind {
+    image,
+    layer,
+    reference,
+    partial_download,
+    temporary,
+    unpacked_image,
+    container_leftover,
+    build_step,
+    build_leftover,
+    build_cache
+  };
   Kind kind = Kind::layer;
   std::string name;         ///< a digest, a canonical reference or a file name
   std::uint64_t bytes = 0;  ///< allocated

@@ -198,7 +198,8 @@ class Loader {
     std::vector<std::string> known;
     for (const Setting<Configuration>& setting : settings()) known.push_back(setting_variable(setting.key));
     for (const auto& [name, text] : environment_) {
-      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") && !name.starts_with("MLCTR_RUN_")) {
+      if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") && !name.starts_with("MLCTR_RUN_") &&
+          !name.starts_with("MLCTR_GPU_")) {
         continue;
       }
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;

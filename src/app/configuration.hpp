@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "hooks/driver_choices.hpp"
 #include "runtime/rootfs_choice.hpp"
 
 namespace mlctr {
@@ -33,8 +34,13 @@ struct Configuration {
   std::uint64_t max_layer_entries = 20'000'000;     ///< pull.max_layer_entries
   std::uint64_t layer_cache_bytes = 50ull << 30;    ///< gc.layer_cache: gc keeps at most this much of layers
   std::chrono::seconds stall_timeout{30};           ///< pull.stall_timeout
-  runtime::RootfsChoice rootfs = runtime::RootfsChoice::automatic;  ///< run.rootfs
-  std::chrono::seconds hook_timeout{30};                            ///< run.hook_timeout
+  runtime::RootfsChoice rootfs = runtime::RootfsChoice::automatic;                           ///< run.rootfs
+  std::chrono::seconds hook_timeout{30};                                                     ///< run.hook_timeout
+  std::filesystem::path gpu_driver_root = "/";                                               ///< gpu.driver_root
+  std::filesystem::path gpu_device_root = "/";                                               ///< gpu.dev_root
+  std::vector<std::filesystem::path> gpu_library_paths, gpu_binary_paths, gpu_config_paths;  ///< gpu.library_paths …
+  hooks::ForwardCompat gpu_forward_compat = hooks::ForwardCompat::automatic;                 ///< gpu.forward_compat
+  hooks::DriverLayout gpu_driver_lib_layout = hooks::DriverLayout::own;                      ///< gpu.driver_lib_layout
   std::map<std::string, RegistryConfiguration> registries;
 
   /// Where hooks.d, mounts.d and environ.d are, beside the files of settings; empty where there is none.

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/driver_traces.hpp"
 #include "app/named_container.hpp"
 #include "app/overlay_marks.hpp"
 #include "app/own_files.hpp"
@@ -134,6 +135,7 @@ void read_container(const Configuration& configuration, const StoredContainer& c
   if (running == RunningContainers::refuse) refuse_running(open_containers(configuration), name);
   refuse_copy(container);
   translate_foreign_marks(container);
+  if (running == RunningContainers::refuse) remove_driver_traces(container.upper.parent_path());
   const WorkId before = look_at_work(container);
   read(base_image_of(configuration, container));
   if (running == RunningContainers::refuse && look_at_work(container) != before) {

@@ -81,6 +81,7 @@ runtime::Environment container_environment(const RunRequest& request, const Imag
   if (is_root) environment.set("APT_CONFIG", k_apt_config_path, "mlctr");
   if (is_root) add_sbin(environment);
   add_names(environment, request);
+  runtime::renumber(environment, request.renumbered);
   environment.apply(configured);
   environment.set_entries(request.environment, "--env");
   return environment;

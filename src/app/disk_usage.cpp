@@ -11,6 +11,7 @@
 #include "image/config.hpp"
 #include "store/allocation.hpp"
 #include "store/layer_companions.hpp"
+#include "store/store_names.hpp"
 
 namespace mlctr {
 namespace {
@@ -77,7 +78,7 @@ void measure_containers(const std::filesystem::path& root, Allocation& allocatio
       const std::uint64_t bytes = allocation.add(part);
       if (part.filename() == "upper") measured.changes_bytes = bytes;
       if (part.filename() == "image.sqsh") measured.image_bytes = bytes;
-      usage.containers_bytes += bytes;
+      (measured.name.starts_with(".build-") ? usage.build_bytes : usage.containers_bytes) += bytes;
     }
     if (is_container_name(measured.name)) usage.containers.push_back(std::move(measured));
   }
@@ -94,8 +95,10 @@ DiskUsage disk_usage(const Configuration& configuration) {
   measure_images(store, allocation, layers_of_images, usage);
   measure_layers(store, allocation, layers_of_images, usage);
   for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += allocation.add(entry.path);
+  usage.build_steps = list_directory(store.root() / "steps").size();
   measure_containers(open_containers(configuration).root(), allocation, usage);
-  usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes;
+  usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes +
+                      usage.containers_bytes + usage.build_bytes;
   // The store may be yet to be.
   usage.free_bytes = free_bytes(nearest_existing(store.root()));
   std::stable_sort(usage.images.begin(), usage.images.end(),

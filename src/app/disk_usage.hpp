@@ -34,6 +34,8 @@ struct DiskUsage {
   std::uint64_t layers_bytes = 0;         ///< the layer cache: what gc trims to gc.layer_cache
   std::uint64_t unused_layers_bytes = 0;  ///< of those, layers of no image here
   std::size_t layers = 0;
+  std::size_t build_steps = 0;            ///< whose results are remembered: each has one of the layers, or changed nothing
+  std::uint64_t build_bytes = 0;          ///< running builds, caches of RUN --mount, what failed steps left
   std::uint64_t partial_bytes = 0;  ///< cut downloads, and what killed pulls left
   std::vector<ContainerUsage> containers{};  ///< most changes first
   std::uint64_t containers_bytes = 0;        ///< all of their directory, on this or another filesystem

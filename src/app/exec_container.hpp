@@ -9,6 +9,7 @@
 
 #include "app/configuration.hpp"
 #include "app/running_container.hpp"
+#include "base/error.hpp"
 #include "runtime/host.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/message.hpp"
@@ -27,12 +28,18 @@ struct ExecRequest {
   std::vector<std::string> environment{};  ///< --env and --env-file, over those of the run
   std::string working_directory{};         ///< empty: as the container's first program
   Prompt prompt = Prompt::plain;
-  std::vector<runtime::Mount> mounts{};    ///< those the caller knows the container has: one may show its directory
+  std::vector<runtime::Mount> mounts{};  ///< those the caller knows the container has: one may show its directory
+};
+
+/// Nothing on this machine runs under that name.
+class NotRunningHere : public Error {
+ public:
+  using Error::Error;
 };
 
 /// `text` is a container's name, the number `mlctr ps` shows, a Slurm step's id or its job's, or the pid of any process
-/// in one. Becomes the program; in a container with its own pid namespace waits for it instead. Throws Error where
-/// nothing of that name runs, CommandError.
+/// in one. In a step's container the program has the environment of the step's first task. Becomes the program; in a
+/// container with its own pid namespace waits for it instead. Throws NotRunningHere, Error, CommandError.
 runtime::ProgramEnd exec_container(const Configuration& configuration, std::string_view text,
                                    const ExecRequest& request, const runtime::Host& host);
 

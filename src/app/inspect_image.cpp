@@ -74,7 +74,8 @@ ImageInspection inspect_stored(const FoundImage& found, const Configuration& con
   image.size_bytes = std::filesystem::file_size(found.image.squashfs);
   image.manifest_body = read_file(found.image.manifest, k_max_manifest_bytes);
   image.config_body = read_file(found.image.config, k_max_config_bytes);
-  image.provenance = parse_provenance(OwnFiles(found.image.squashfs).read("provenance.json"));
+  image.provenance_body = OwnFiles(found.image.squashfs).read("provenance.json");
+  image.provenance = parse_provenance(image.provenance_body);
   interpret(image);
 
   const Store store(found.store, Store::Access::read_only);
@@ -91,7 +92,8 @@ ImageInspection inspect_file(const std::filesystem::path& path) {
   image.size_bytes = std::filesystem::file_size(path);
   image.manifest_body = files.read("manifest.json");
   image.config_body = files.read("config.json");
-  image.provenance = parse_provenance(files.read("provenance.json"));
+  image.provenance_body = files.read("provenance.json");
+  image.provenance = parse_provenance(image.provenance_body);
   if (!image.manifest_body.empty()) image.manifest_digest = Digest::of(image.manifest_body);
   interpret(image);
   return image;

@@ -42,6 +42,7 @@ struct ImageInspection {
   std::optional<ImageConfig> config;
   std::vector<InspectedLayer> layers;  ///< base first
   std::optional<Provenance> provenance;
+  std::string provenance_body;  ///< as it lies in the image: with what its base said of itself, and so on; may be empty
 };
 
 /// `text`: as find_image takes it, else a squashfs file. Throws Error where it is neither.

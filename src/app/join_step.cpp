@@ -2,12 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <string_view>
+
+#include "app/destination_file.hpp"
 #include "app/exec_container.hpp"
 #include "app/launch_variables.hpp"
+#include "app/named_container.hpp"
+#include "app/open_stores.hpp"
 #include "app/running_container.hpp"
 #include "app/runtime_directory.hpp"
+#include "app/save_step.hpp"
 #include "app/step_container.hpp"
 #include "app/step_holder.hpp"
+#include "app/torch_variables.hpp"
 #include "base/error.hpp"
 #include "runtime/container_socket.hpp"
 
@@ -19,6 +29,7 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
                          runtime::ContainerSocket place) {
   try {
     remove_dead_step_sockets();
+    if (!request.save_as.empty()) check_destination(request.save_as, Overwrite::replace);
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
       return enter_step_container(configuration, subject, request, host, not_inherited);
@@ -43,8 +54,13 @@ std::string find_container_socket(const Configuration& configuration, const Step
   }
 }
 
-runtime::Message ask_for_entry(const std::string& socket) {
-  auto answer = runtime::ask_container(open_runtime_directory().sockets, socket, runtime::k_join);
+runtime::Message ask_for_entry(const Configuration& configuration, const StepRequest& request,
+                               const std::string& socket) {
+  const RuntimeDirectory directory = open_runtime_directory();
+  const std::string name = stored_name(request);
+  auto answer = name.empty()
+                    ? runtime::ask_container(directory.sockets, socket, runtime::k_join)
+                    : ask_named_container(directory, open_containers(configuration), name, runtime::k_join);
   if (answer && !answer->fds.empty()) return std::move(*answer);
   throw Error("the server of the step's container was killed");
 }
@@ -58,12 +74,29 @@ runtime::Host without_locale(const runtime::Host& host) {
   return without;
 }
 
+// What Slurm and its MPI plugins tell a task is so, whatever an image says: one that was saved in a job has another's.
+std::vector<std::string> launchers_variables(const runtime::Host& host) {
+  constexpr std::array<std::string_view, 5> k_beginnings{"SLURM_", "SLURMD_", "PMI_", "PMI2_", "PMIX_"};
+  std::vector<std::string> found;
+  std::ranges::copy_if(host.environment, std::back_inserter(found), [&](const std::string& entry) {
+    return std::ranges::any_of(k_beginnings, [&](std::string_view beginning) { return entry.starts_with(beginning); });
+  });
+  return found;
+}
+
 }  // namespace
 
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
-  runtime::Message answer = ask_for_entry(find_container_socket(configuration, request, host));
+  runtime::Message answer =
+      ask_for_entry(configuration, request, find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
-  std::vector<std::string> environment = launch_variables(host.environment, container.image_environment);
+  std::vector<std::string> environment = launchers_variables(host);
+  for (std::string& entry : torch_variables(host.environment, container.image_environment, outgoing_ports())) {
+    environment.push_back(std::move(entry));
+  }
+  for (std::string& entry : pmix_variables(host.environment, container.image_environment)) {
+    environment.push_back(std::move(entry));
+  }
   environment.insert(environment.end(), request.environment.begin(), request.environment.end());
   runtime::Program program = program_in(container,
                                         {.command = request.command,

@@ -14,6 +14,7 @@
 #include "base/file.hpp"
 #include "runtime/container_socket.hpp"
 #include "runtime/process_table.hpp"
+#include "runtime/run_lock.hpp"
 
 namespace mlctr {
 namespace {
@@ -46,10 +47,12 @@ std::filesystem::path upper_of(const ContainerStore& containers, const std::stri
   return containers.root() / name / "upper";
 }
 
-bool was_server_killed(const RuntimeDirectory& directory, const std::string& socket) {
+bool was_server_killed(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name) {
+  const std::string socket = socket_name(containers.root(), name);
+  if (runtime::ask_container(directory.sockets, socket, runtime::k_describe)) return false;
+  const auto run = runtime::look_at_run(run_lock_of(containers, name));
   std::error_code error;
-  return !runtime::ask_container(directory.sockets, socket, runtime::k_describe) &&
-         std::filesystem::exists(directory.sockets / socket, error);
+  return run ? !run->is_held : std::filesystem::exists(directory.sockets / socket, error);
 }
 
 void check_no_strays(const ContainerStore& containers, const std::string& name) {
@@ -69,7 +72,26 @@ void check_no_strays(const ContainerStore& containers, const std::string& name) 
       "they may wait for a filesystem or a device that does not answer: see `ps -o pid,stat,wchan,cmd`");
 }
 
+[[noreturn]] void throw_out_of_reach(const std::string& name, const runtime::RunPlace& place) {
+  throw Error(fmt::format("the container {} runs already, where it can't be reached from here: its server is process "
+                          "{}, its socket in {}",
+                          name, place.server, place.sockets.string()),
+              "MLCTR_RUNTIME_DIR, set to one directory of yours wherever you use it on this node, makes it found");
+}
+
+// A job may have a /tmp of its own: what its server sees there is below /proc/PID/root.
+std::optional<runtime::Message> ask_elsewhere(const runtime::RunPlace& place, const std::string& socket,
+                                              std::string_view request) {
+  if (place.sockets.empty()) return std::nullopt;
+  if (auto answer = runtime::ask_container(place.sockets, socket, request)) return answer;
+  return runtime::ask_container(fmt::format("/proc/{}/root{}", place.server, place.sockets.string()), socket, request);
+}
+
 }  // namespace
+
+std::filesystem::path run_lock_of(const ContainerStore& containers, std::string_view name) {
+  return containers.root() / name / "run.lock";
+}
 
 std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& directory, const ContainerStore& containers,
                                                     const std::string& name, std::string_view request) {
@@ -77,16 +99,25 @@ std::optional<runtime::Message> ask_named_container(const RuntimeDirectory& dire
   const auto deadline = std::chrono::steady_clock::now() + k_patience_with_ending;
   for (;;) {
     if (auto answer = runtime::ask_container(directory.sockets, socket, request)) return answer;
-    std::error_code error;
-    if (!std::filesystem::exists(directory.sockets / socket, error)) return std::nullopt;
-    if (!runtime::has_server(directory.sockets, socket)) return check_no_strays(containers, name), std::nullopt;
-    if (std::chrono::steady_clock::now() > deadline) throw_never_ending(containers, name);
+    const auto run = runtime::look_at_run(run_lock_of(containers, name));
+    const bool is_held = run && run->is_held;
+    const bool is_here = runtime::has_server(directory.sockets, socket);
+    if (is_held && !is_here) {
+      if (auto answer = ask_elsewhere(run->place, socket, request)) return answer;
+    } else if (!is_here) {
+      std::error_code error;
+      if (run || std::filesystem::exists(directory.sockets / socket, error)) check_no_strays(containers, name);
+      return std::nullopt;
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      is_here ? throw_never_ending(containers, name) : throw_out_of_reach(name, run->place);
+    }
     std::this_thread::sleep_for(k_pause);
   }
 }
 
 void end_strays(const RuntimeDirectory& directory, const ContainerStore& containers, const std::string& name) {
-  if (!was_server_killed(directory, socket_name(containers.root(), name))) return;
+  if (!was_server_killed(directory, containers, name)) return;
   const std::filesystem::path upper = upper_of(containers, name);
   for (const pid_t pid : processes_on(upper)) {
     const Fd process = runtime::open_process(pid);

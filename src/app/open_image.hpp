@@ -15,6 +15,8 @@ struct OpenImage {
   std::unique_ptr<squashfs::Reader> reader;
 
   explicit OpenImage(const std::filesystem::path& path);
+  /// `path` is for messages.
+  OpenImage(Fd open, const std::filesystem::path& path);
 };
 
 }  // namespace mlctr

@@ -7,7 +7,9 @@
 #include <ctime>
 
 #include "app/container_drop_ins.hpp"
+#include "app/container_edits.hpp"
 #include "app/container_program.hpp"
+#include "app/driver_traces.hpp"
 #include "app/enroot_image.hpp"
 #include "app/overlay_marks.hpp"
 #include "app/rootfs_fallback.hpp"
@@ -66,6 +68,7 @@ RunningContainer describe(const RunSubject& subject, const ImageConfig& config, 
           .image_environment = config.environment,
           .configured = configured,
           .environment = request.environment,
+          .renumbered = request.renumbered,
           .image_directory = config.working_directory,
           .working_directory = request.working_directory};
 }
@@ -94,8 +97,8 @@ void tell_all(const std::vector<std::string>& lines, const RunRequest& request) 
   for (const std::string& line : lines) request.tell(line);
 }
 
-PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject,
-                                   const RunRequest& request, const ImageConfig& config, const runtime::Host& host,
+PlannedContainer::PlannedContainer(const Configuration& configuration, const RunSubject& subject, RunRequest request,
+                                   const ImageConfig& config, const runtime::Host& host,
                                    const RuntimeDirectory& directory) {
   if (subject.container) check_still_there(*subject.container);
   check_architecture(subject.image, config);
@@ -110,10 +113,11 @@ PlannedContainer::PlannedContainer(const Configuration& configuration, const Run
   plan_mounts(enroot_mounts(config, directory.scratch, request.tell), request, host, drop_ins.mounts);
   configured_ = std::move(drop_ins.environment);
   own_environment_ = request.environment;
+  plan_edits(configuration, subject, request, config);
   plan_hooks(std::move(drop_ins.hooks), configuration, directory,
              container_environment(request, config, host, configured_), request.hook_output);
   program_ = make_program(request, config, host);
-  open_images(subject.image);
+  open_images(subject);
   plan_rootfs(configuration, subject, request);
   description_ = describe(subject, config, request, program_.command, configured_);
 }
@@ -132,6 +136,26 @@ void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, 
   append(spec_.mounts_after_hooks, request.mounts);
 }
 
+// A request's renumbering is settled here: what the program's environment depends on.
+void PlannedContainer::plan_edits(const Configuration& configuration, const RunSubject& subject, RunRequest& request,
+                                  const ImageConfig& config) {
+  if (subject.container)
+    remove_driver_traces(subject.container->upper.parent_path());  // of one whose server was killed
+  const auto environment = [&] { return container_environment(request, config, spec_.host, configured_); };
+  hooks::Edits edits = plan_container_edits(configuration, request, environment(), spec_.host);
+  for (const hooks::HookWarning& warning : edits.warnings) {
+    tell_all({fmt::format("{}: {}", warning.origin, warning.text)}, request);
+  }
+  request.renumbered = edits.renumbered;
+  const auto changes = hooks::environment_edits(edits, environment());
+  configured_.insert(configured_.end(), changes.begin(), changes.end());
+  spec_.edits = hooks::carried_out(edits);
+  if (subject.container && !spec_.edits.mounts.empty()) {
+    traced_ = subject.container->upper.parent_path();
+    traces_ = open_driver_traces(*subject.container);
+  }
+}
+
 void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
                                   const RuntimeDirectory& directory, runtime::Environment environment,
                                   runtime::HookOutput output) {
@@ -144,8 +168,10 @@ void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, cons
                  .output = output};
 }
 
-void PlannedContainer::open_images(const BaseImage& image) {
-  images_.emplace_back(image.squashfs);
+void PlannedContainer::open_images(const RunSubject& subject) {
+  images_.emplace_back(subject.image.squashfs);
+  for (const auto& layer : subject.layers) images_.emplace_back(layer);
+  spec_.layers = subject.layers.size();
   for (const auto* mounts : {&spec_.mounts, &spec_.mounts_after_hooks}) {
     for (const auto& file : runtime::squashfs_files(*mounts)) images_.emplace_back(file);
   }
@@ -172,14 +198,21 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
                   .programs = runtime::program_paths(program_.command[0], spec_.hooks.environment.entries())},
       .socket = std::move(socket),
       .description = to_description(description_),
-      .at_end = [root = containers.root()] { remove_dead_unpacked(root); },
+      .at_end =
+          [root = containers.root(), traced = traced_] {
+            remove_dead_unpacked(root);
+            if (!traced.empty()) remove_driver_traces(traced);
+          },
       .not_inherited = std::move(not_for_server)};
-  for (const OpenImage& image : images_) setup.images.push_back(image.reader.get());
+  setup.first_layer = 1;
+  setup.end_of_layers = 1 + spec_.layers;
+  for (const OpenImage& image : images_) setup.images.push_back({image.reader.get(), image.file.get()});
   return runtime::ContainerServer::start(std::move(setup));
 }
 
 runtime::Environment PlannedContainer::build(const runtime::ContainerServer& server, const ChangedFiles* changed) {
   const runtime::BuiltContainer built = runtime::build_container(spec_, server);
+  if (traces_) note_driver_traces(traces_, built.made);
   if (changed != nullptr && built.upper) changed->begin(built.upper);
   add_configured(server, built.environment);
   server.open_door();

@@ -34,7 +34,7 @@ class PlannedContainer {
  public:
   /// Looks at all that can be looked at before anything is started. Throws Error: a mount's source is not there, an
   /// image can't be opened, the container was removed meanwhile.
-  PlannedContainer(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+  PlannedContainer(const Configuration& configuration, const RunSubject& subject, RunRequest request,
                    const ImageConfig& config, const runtime::Host& host, const RuntimeDirectory& directory);
   PlannedContainer(const PlannedContainer&) = delete;  // its images are what there is to fall back to
   PlannedContainer& operator=(const PlannedContainer&) = delete;
@@ -61,7 +61,9 @@ class PlannedContainer {
                    const runtime::FstabMounts& configured);
   void plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
                   const RuntimeDirectory& directory, runtime::Environment environment, runtime::HookOutput output);
-  void open_images(const BaseImage& image);
+  void plan_edits(const Configuration& configuration, const RunSubject& subject, RunRequest& request,
+                  const ImageConfig& config);
+  void open_images(const RunSubject& subject);
   void plan_rootfs(const Configuration& configuration, const RunSubject& subject, const RunRequest& request);
 
   std::vector<OpenImage> images_;  // the rootfs's, then those of squashfs mounts
@@ -70,6 +72,8 @@ class PlannedContainer {
   std::vector<std::string> own_environment_;          // the user's: --env
   runtime::Program program_;                          // its environment comes when hooks have run
   RunningContainer description_;
+  std::filesystem::path traced_;  // the container's directory, where a driver leaves traces in it
+  Fd traces_;
 };
 
 }  // namespace mlctr

@@ -10,6 +10,7 @@
 #include <thread>
 #include <variant>
 
+#include "app/container_place.hpp"
 #include "app/named_container.hpp"
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
@@ -50,14 +51,24 @@ void send_signal(const RunningContainer& container, int signal) {
   }
 }
 
+struct Named {
+  const RuntimeDirectory& directory;
+  const ContainerStore& containers;
+  std::string name;
+};
+
+std::optional<RunningContainer> look_at(const Named& named) {
+  const auto answer = ask_named_container(named.directory, named.containers, named.name, runtime::k_describe);
+  return answer ? std::optional(parse_description(answer->text)) : std::nullopt;
+}
+
 // The place, or the container that has it still after `patience`; `meet` is called with it again and again meanwhile,
 // and says whether waiting makes sense.
 template <class Meet>
-std::variant<HeldPlace, RunningContainer> take_place(const RuntimeDirectory& directory, const std::string& socket,
-                                                     Clock::duration patience, const Meet& meet) {
+std::variant<HeldPlace, RunningContainer> take_place(const Named& named, Clock::duration patience, const Meet& meet) {
   for (const auto end = Clock::now() + patience;; std::this_thread::sleep_for(k_look_every)) {
-    if (auto place = try_take_socket(directory, socket)) return HeldPlace(std::move(*place));
-    auto running = look_at_running(directory, socket);
+    if (auto place = try_take_named(named.directory, named.containers, named.name)) return HeldPlace(std::move(*place));
+    auto running = look_at(named);
     if (running && (!meet(*running) || Clock::now() > end)) return std::move(*running);
   }
 }
@@ -74,14 +85,14 @@ bool has_ended(const RunningContainer& container) {
               fmt::format("`mlctr rm --force {}` ends them", name));
 }
 
-std::variant<HeldPlace, RunningContainer> end_processes(const RuntimeDirectory& directory, const std::string& socket) {
+std::variant<HeldPlace, RunningContainer> end_processes(const Named& named) {
   bool is_told = false;
-  auto place = take_place(directory, socket, k_patience_with_sigterm, [&](const RunningContainer& running) {
+  auto place = take_place(named, k_patience_with_sigterm, [&](const RunningContainer& running) {
     if (!std::exchange(is_told, true)) send_signal(running, SIGTERM);
     return true;
   });
   if (std::holds_alternative<HeldPlace>(place)) return place;
-  return take_place(directory, socket, k_patience_with_kernel, [](const RunningContainer& running) {
+  return take_place(named, k_patience_with_kernel, [](const RunningContainer& running) {
     send_signal(running, SIGKILL);
     return true;
   });
@@ -93,14 +104,13 @@ void remove_container(const Configuration& configuration, std::string_view name,
   const ContainerStore containers = open_containers(configuration);
   if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
   const RuntimeDirectory directory = open_runtime_directory();
-  const std::string socket = socket_name(containers.root(), name);
-  if (in_use == InUse::end_processes) end_strays(directory, containers, std::string(name));
-  ask_named_container(directory, containers, std::string(name),
-                      runtime::k_describe);  // throws for what a dead server left
+  const Named named{directory, containers, std::string(name)};
+  if (in_use == InUse::end_processes) end_strays(directory, containers, named.name);
+  look_at(named);  // throws for what a dead server left
   std::optional<std::filesystem::path> aside;
   {
-    const auto place = in_use == InUse::refuse ? take_place(directory, socket, k_patience_with_kernel, has_ended)
-                                               : end_processes(directory, socket);
+    const auto place =
+        in_use == InUse::refuse ? take_place(named, k_patience_with_kernel, has_ended) : end_processes(named);
     if (const auto* running = std::get_if<RunningContainer>(&place)) refuse(*running, name);
     aside = containers.set_aside(name);
   }
@@ -111,10 +121,9 @@ void remove_container(const Configuration& configuration, std::string_view name,
 }
 
 bool remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name) {
-  const std::string socket = socket_name(containers.root(), name);
   std::optional<std::filesystem::path> aside;
   {
-    const auto place = take_place(directory, socket, k_patience_with_kernel, has_ended);
+    const auto place = take_place({directory, containers, std::string(name)}, k_patience_with_kernel, has_ended);
     if (!std::holds_alternative<HeldPlace>(place)) return false;
     aside = containers.set_aside(name);
   }

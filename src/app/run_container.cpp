@@ -10,6 +10,7 @@
 
 #include "app/changed_files.hpp"
 #include "app/container_drop_ins.hpp"
+#include "app/container_edits.hpp"
 #include "app/container_place.hpp"
 #include "app/container_program.hpp"
 #include "app/exec_container.hpp"
@@ -33,6 +34,7 @@ RunResult join(const runtime::Message& running, const ImageConfig& config, const
   const RunningContainer container = parse_description(running.text);
   RunRequest here = request;
   here.base.home = container.home;
+  here.renumbered = container.renumbered;
   const runtime::Environment environment = container_environment(here, config, host, container.configured);
   if (request.instead) return request.instead(environment), RunResult{runtime::Exited{0}};
   runtime::Program program = make_program(here, config, host);
@@ -127,6 +129,14 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
   return {end, is_asked ? changed.find(k_lost_examples) : LostFiles{}};
+}
+
+std::string explain_hooks(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                          const runtime::Host& host) {
+  const ContainerDropIns drop_ins = read_container_drop_ins(configuration, host, k_no_rootfs);
+  const ImageConfig config = config_of(subject.image, host);
+  return hooks::to_json(plan_container_edits(configuration, request,
+                                             container_environment(request, config, host, drop_ins.environment), host));
 }
 
 void explain_environment(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,

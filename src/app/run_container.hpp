@@ -12,6 +12,7 @@
 #include "runtime/base_container.hpp"
 #include "runtime/container.hpp"
 #include "runtime/environment.hpp"
+#include "runtime/renumbering.hpp"
 #include "runtime/supervise.hpp"
 
 namespace mlctr {
@@ -35,6 +36,9 @@ struct RunRequest {
   std::string container_name{};  ///< for the program to know; empty: unnamed
   std::string prompt_name{};     ///< see prompt_name_of(); empty: prompts stay as they are
   runtime::BaseOptions base{};
+  std::optional<std::string> gpus{};               ///< --gpus, as it was typed
+  std::vector<std::string> devices{};              ///< --device: "vendor/class=name"
+  std::vector<runtime::Renumbering> renumbered{};  ///< what the container's GPUs make of the host's numbers
   Lifetime lifetime = Lifetime::keep;
   LostChanges lost_changes = LostChanges::silent;
   runtime::HookOutput hook_output = runtime::HookOutput::as_it_is;
@@ -47,6 +51,7 @@ struct RunRequest {
 struct RunSubject {
   BaseImage image;
   std::optional<StoredContainer> container{};  ///< absent: unnamed, changes end with it
+  std::vector<std::filesystem::path> layers{};  ///< layer files over the image, the lowest first: a build's
 };
 
 struct RunResult {
@@ -59,6 +64,10 @@ struct RunResult {
 /// runs is joined. Throws Error, CommandError.
 RunResult run_container(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
                         const runtime::Host& host);
+
+/// For `--explain-hooks`: what the hooks would add to the container, as JSON. Nothing is run.
+std::string explain_hooks(const Configuration& configuration, const RunSubject& subject, const RunRequest& request,
+                          const runtime::Host& host);
 
 /// For `--explain-env`: calls `print` with every variable the program would get, and who set it. Where there are hooks,
 /// they run: only they know.

@@ -72,6 +72,21 @@ std::vector<runtime::EnvironmentEdit> configured_at(const nlohmann::json& json, 
   return configured;
 }
 
+nlohmann::json renumbered_json(const std::vector<runtime::Renumbering>& renumbered) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& one : renumbered) list.push_back({one.variable, one.numbers, one.origin});
+  return list;
+}
+
+// A container of an mlctr from before GPUs has none.
+std::vector<runtime::Renumbering> renumbered_at(const nlohmann::json& json) {
+  std::vector<runtime::Renumbering> renumbered;
+  for (const auto& one : json.value("renumbered", nlohmann::json::array())) {
+    renumbered.push_back({one.at(0), one.at(1), one.at(2)});
+  }
+  return renumbered;
+}
+
 }  // namespace
 
 std::string describe_configured(const std::vector<runtime::EnvironmentEdit>& configured) {
@@ -89,6 +104,7 @@ std::string to_description(const RunningContainer& container) {
                         {"image_environment", each(container.image_environment, to_latin1_json)},
                         {"configured", configured_json(container.configured)},
                         {"environment", each(container.environment, to_latin1_json)},
+                        {"renumbered", renumbered_json(container.renumbered)},
                         {"image_directory", to_latin1_json(container.image_directory)},
                         {"working_directory", to_latin1_json(container.working_directory)}}
       .dump();
@@ -107,6 +123,7 @@ RunningContainer parse_description(std::string_view description) {
             .image_environment = texts_at(json, "image_environment"),
             .configured = configured_at(json, "configured"),
             .environment = texts_at(json, "environment"),
+            .renumbered = renumbered_at(json),
             .image_directory = text_at(json, "image_directory"),
             .working_directory = text_at(json, "working_directory"),
             .mount_namespace = json.value("mount_namespace", ""),

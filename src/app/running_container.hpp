@@ -13,6 +13,7 @@
 #include "runtime/base_container.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/identity.hpp"
+#include "runtime/renumbering.hpp"
 
 namespace mlctr {
 
@@ -29,6 +30,7 @@ struct RunningContainer {
   std::vector<std::string> image_environment{};        ///< "NAME=VALUE", the image's
   std::vector<runtime::EnvironmentEdit> configured{};  ///< what environ.d and hooks made of it
   std::vector<std::string> environment{};              ///< --env and --env-file of the run
+  std::vector<runtime::Renumbering> renumbered{};      ///< what its GPUs make of the host's numbers
   std::string image_directory{};                       ///< WORKDIR
   std::string working_directory{};                     ///< --workdir of the run; may be empty
 

@@ -20,6 +20,10 @@ namespace {
 // As runtime::RootfsChoice has them.
 constexpr std::array<std::string_view, 5> k_rootfs_choices{"auto", "overlay", "unpack", "fuse-overlayfs", "copy"};
 
+// As hooks::ForwardCompat and hooks::DriverLayout have them.
+constexpr std::array<std::string_view, 3> k_forward_compat{"auto", "never", "always"};
+constexpr std::array<std::string_view, 2> k_driver_layouts{"own", "system"};
+
 template <class T>
 const T& expect(const SettingInput& input, std::string_view what) {
   if (const T* value = std::get_if<T>(&input)) return *value;
@@ -188,6 +192,16 @@ std::span<const Setting<Configuration>> settings() {
       duration("pull.stall_timeout", &C::stall_timeout, "a download without a byte for so long is broken and retried"),
       choice("run.rootfs", &C::rootfs, k_rootfs_choices, "how a root comes to be; auto: the first that works here"),
       duration("run.hook_timeout", &C::hook_timeout, "a hook that takes longer is stopped, and the start refused"),
+      path("gpu.driver_root", &C::gpu_driver_root,
+           "where the GPU's driver is installed: a driver container's root, say"),
+      path("gpu.dev_root", &C::gpu_device_root, "where /dev with the GPUs' nodes is"),
+      path_list("gpu.library_paths", &C::gpu_library_paths, "directories of the driver's libraries, and no others"),
+      path_list("gpu.binary_paths", &C::gpu_binary_paths, "directories of its programs, before PATH"),
+      path_list("gpu.config_paths", &C::gpu_config_paths, "directories like /usr/share for its files, before that"),
+      choice("gpu.forward_compat", &C::gpu_forward_compat, k_forward_compat,
+             "whether an image's newer libcuda goes before the host's; auto: where it says that it fits"),
+      choice("gpu.driver_lib_layout", &C::gpu_driver_lib_layout, k_driver_layouts,
+             "own: the driver's libraries in /run/mlctr; system: where the host has them"),
       size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;

@@ -49,7 +49,7 @@ Devices open_devices(const std::vector<std::string>& patterns) {
   return devices;
 }
 
-constexpr const char* k_how_seen = "a container sees them with --host-devices, its driver's libraries with --mount";
+constexpr const char* k_how_seen = "`mlctr run --gpus all` gives them to a container";
 
 Finding judge(const std::string& driver, const Devices& devices, std::vector<std::string> make_devices) {
   if (devices.usable > 0) {

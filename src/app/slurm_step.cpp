@@ -69,6 +69,7 @@ SlurmStep look_at_slurm_step(const std::vector<std::string>& environment) {
                  .step = id_in(environment, "SLURM_STEP_ID", "batch"),
                  .restart = id_in(environment, "SLURM_RESTART_COUNT", "0"),
                  .node = value_in(environment, "SLURMD_NODENAME"),
+                 .nodes = std::max(number_at(value_in(environment, "SLURM_STEP_NUM_NODES")), 1u),
                  .local_tasks = tasks_of_node(value_in(environment, "SLURM_STEP_TASKS_PER_NODE"),
                                               number_at(value_in(environment, "SLURM_NODEID"))),
                  .keeper = find_keeper()};

@@ -13,6 +13,7 @@ struct SlurmStep {
   std::string step;          ///< "0"; "batch" for a batch script
   std::string restart;       ///< how often the job was requeued: "0"
   std::string node;          ///< as Slurm calls it; empty where it does not say
+  unsigned nodes = 1;        ///< of the step
   unsigned local_tasks = 1;  ///< of the step, on this node
   /// Ends with the step on this node: its slurmstepd; where the task has no such ancestor, who started it.
   pid_t keeper = 0;

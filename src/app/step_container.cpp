@@ -14,6 +14,7 @@
 #include "app/remove_container.hpp"
 #include "app/running_container.hpp"
 #include "app/save_step.hpp"
+#include "app/standby_server.hpp"
 #include "app/step_entrypoint.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
@@ -92,14 +93,18 @@ void tell_what_is_ignored(const StepRequest& request) {
   if (request.access) tell("--container-writable and --container-readonly");
 }
 
-void join_running(const StepRequest& request, const runtime::Message& running) {
+// Returns what keeps the server that stands by.
+Fd join_running(const Configuration& configuration, const StepRequest& request, runtime::Message& running,
+                const std::vector<int>& not_inherited) {
   if (request.name_use == NameUse::no_exec) {
     throw Error(fmt::format("--container-name={0}:no_exec: the container {0} is running", request.name),
                 fmt::format("--container-name={} joins it", request.name));
   }
   check_namespaces(request, running);
   tell_what_is_ignored(request);
+  Fd standby = start_standby_server(configuration, running, not_inherited);
   runtime::join_container(running, parse_description(running.text).remap);
+  return standby;
 }
 
 void describe_step(RunningContainer& description, const StepRequest& request) {
@@ -141,7 +146,8 @@ struct StepPlace {
 
 StepPlace place_of_named(const Configuration& configuration, const std::string& name) {
   const ContainerStore containers = open_containers(configuration);
-  return {socket_name(containers.root(), name), claim_named(open_runtime_directory(), containers, name)};
+  return {socket_name(containers.root(), name),
+          claim_named(open_runtime_directory(), containers, name, runtime::k_stand_by)};
 }
 
 // The one that runs is this step's where its holder was killed; else it is of the other half of a heterogeneous step.
@@ -180,18 +186,17 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
   return of_container(configuration, find_or_create_container(configuration, image, name));
 }
 
-std::string enter_step_container(const Configuration& configuration, const RunSubject& subject,
-                                 const StepRequest& request, const runtime::Host& host,
-                                 const std::vector<int>& not_inherited) {
+HeldContainer enter_step_container(const Configuration& configuration, const RunSubject& subject,
+                                   const StepRequest& request, const runtime::Host& host,
+                                   const std::vector<int>& not_inherited) {
   StepPlace found = subject.container ? place_of_named(configuration, subject.container->record.name)
                                       : place_of_unnamed(request.step);
-  if (const auto* running = std::get_if<runtime::Message>(&found.place)) {
-    join_running(request, *running);
-  } else {
-    make(configuration, subject, request, host, std::move(std::get<runtime::ContainerSocket>(found.place)),
-         not_inherited);
+  if (auto* running = std::get_if<runtime::Message>(&found.place)) {
+    return {found.socket, join_running(configuration, request, *running, not_inherited)};
   }
-  return found.socket;
+  make(configuration, subject, request, host, std::move(std::get<runtime::ContainerSocket>(found.place)),
+       not_inherited);
+  return {found.socket};
 }
 
 }  // namespace mlctr

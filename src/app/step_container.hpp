@@ -6,15 +6,16 @@
 
 #include "app/join_step.hpp"
 #include "app/run_container.hpp"
+#include "app/step_holder.hpp"
 
 namespace mlctr {
 
 /// Finds image and container, or gets and makes them. Throws Error where the request's use of a name does not allow it.
 RunSubject find_step_subject(const Configuration& configuration, const StepRequest& request);
 
-/// In the holder: returns inside the container, its socket's name. `not_inherited`: what its server must not keep open.
-std::string enter_step_container(const Configuration& configuration, const RunSubject& subject,
-                                 const StepRequest& request, const runtime::Host& host,
-                                 const std::vector<int>& not_inherited);
+/// In the holder: returns inside the container. `not_inherited`: what servers must not keep open.
+HeldContainer enter_step_container(const Configuration& configuration, const RunSubject& subject,
+                                   const StepRequest& request, const runtime::Host& host,
+                                   const std::vector<int>& not_inherited);
 
 }  // namespace mlctr

@@ -85,7 +85,7 @@ class StepDoor {
       is_done_ = answer.is_last;
     } else if (*request == k_leave) {
       is_done_ = true;
-    } else if (answer_.container_socket.empty()) {
+    } else if (*request != k_look && answer_.container_socket.empty()) {
       is_done_ = ++told_ + 1 >= step_.local_tasks;  // the first task knows
     }
     reply(client, answer);
@@ -125,18 +125,18 @@ void leave_task(const char* process_name) {
 }
 
 void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd& keeper, const Fd& starter,
-               const std::function<std::string(const std::vector<int>&)>& make) {
-  StepAnswer answer;
+               const std::function<HeldContainer(const std::vector<int>&)>& make) {
+  HeldContainer held;
   try {
     leave_task("mlctr-holder");
-    answer.container_socket = make({place.fd(), starter.get()});
+    held = make({place.fd(), starter.get()});
   } catch (const Error& error) {
     return runtime::send_message(starter, to_text(error));
   } catch (const std::exception& error) {
     return runtime::send_message(starter, to_text(Error(error.what())));
   }
   runtime::send_message(starter, "{}");
-  StepDoor(place, step, std::move(answer)).serve(keeper);
+  StepDoor(place, step, {.container_socket = held.socket}).serve(keeper);
 }
 
 }  // namespace
@@ -153,7 +153,7 @@ std::optional<StepAnswer> ask_step(const std::string& key, std::string_view requ
 }
 
 void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
-                       const std::function<std::string(const std::vector<int>&)>& make) {
+                       const std::function<HeldContainer(const std::vector<int>&)>& make) {
   const Fd keeper = runtime::open_process(step.keeper);
   auto [ours, holders] = runtime::socket_pair();
   fork_background([&] {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/slurm_step.hpp"
+#include "base/fd.hpp"
 #include "runtime/container_socket.hpp"
 
 namespace mlctr {
@@ -17,11 +18,17 @@ namespace mlctr {
 /// What the step's socket is asked, besides "join":
 ///   ended    a task has; answered with whether it was the last one of the step's tasks here, with which the holder
 ///   goes leave    for the holder to go
-inline constexpr std::string_view k_ended = "ended", k_leave = "leave";
+///   look     by who is no task of it; answered as "join" is
+inline constexpr std::string_view k_ended = "ended", k_leave = "leave", k_look = "look";
 
 struct StepAnswer {
   std::string container_socket;  ///< where the container listens; empty: it failed to start
   bool is_last = false;          ///< to "ended"
+};
+
+struct HeldContainer {
+  std::string socket;  ///< its name
+  Fd standby{};        ///< of the server that stands by for it (standby_server.hpp)
 };
 
 /// Absent where nobody holds the container of the step with this key (any more). Who asks to join waits until it is
@@ -32,10 +39,10 @@ std::optional<StepAnswer> ask_step(const std::string& key, std::string_view requ
 std::vector<std::string> list_step_keys();
 
 /// Forks the holder: call it in a single-threaded process. `make` is called in it, makes the container or joins it,
-/// and returns its socket's name, inside; it is given the descriptors that what it starts must not keep open. Returns
+/// and returns inside; it is given the descriptors that what it starts must not keep open. Returns
 /// once the container is there; `place` is the holder's then. Throws what `make` threw.
 void start_step_holder(runtime::ContainerSocket& place, const SlurmStep& step,
-                       const std::function<std::string(const std::vector<int>&)>& make);
+                       const std::function<HeldContainer(const std::vector<int>&)>& make);
 
 /// Forks a process that tells the step's other tasks, whenever they come, that there is no container to join.
 void tell_step_it_failed(runtime::ContainerSocket place, const SlurmStep& step);

@@ -5,34 +5,13 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/utf8.hpp"
+
 namespace mlctr {
 namespace {
 
-struct Character {
-  std::uint32_t code = 0;
-  std::size_t bytes = 0;  ///< 0: the first byte starts no valid UTF-8 sequence
-};
-
-// Strict UTF-8 (RFC 3629): overlong forms, surrogates and codes past U+10FFFF are invalid, as a terminal may read them
-// differently from us.
-Character decode_first(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return {};
-  std::uint32_t code = lead & (0xffu >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    code = (code << 6) | (byte(i) & 0x3fu);
-  }
-  constexpr std::uint32_t k_smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (code < k_smallest[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return {};
-  return {code, length};
-}
-
-// C0 and C1 controls drive the terminal; the others make a line read differently from what it says (bidirectional
-// overrides, zero-width characters, line separators, the tags block).
+// A terminal may read invalid bytes differently from us. C0 and C1 controls drive it; the others make a line read
+// differently from what it says (bidirectional overrides, zero-width characters, line separators, the tags block).
 bool misleads(std::uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xad || code == 0x61c ||
          (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||

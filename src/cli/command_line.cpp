@@ -9,9 +9,9 @@
 #include "app/version.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "base/suggestion.hpp"
 #include "cli/output.hpp"
 #include "cli/push.hpp"
-#include "cli/suggestion.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -136,9 +136,11 @@ std::unique_ptr<CLI::App> make_program(Action& chosen) {
   program->get_formatter()->column_width(k_description_column);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add : {add_pull,  add_run,    add_exec,   add_ps,      add_create,     add_rm,   add_save,   add_srun,
-                         add_step,  add_commit, add_push, add_images, add_inspect, add_export,     add_rmi,  add_du,     add_gc,
-                         add_login, add_logout, add_doctor, add_config,  add_completion, add_help, add_version}) {
+  for (const auto add :
+       {add_pull,   add_build,  add_run,        add_exec, add_ps,     add_create,  add_rm,      add_save,
+        add_srun,   add_step,   add_commit,     add_push, add_images, add_inspect, add_history, add_diff,
+        add_lock,   add_export, add_rmi,        add_du,   add_gc,     add_login,   add_logout,  add_gpus,
+        add_doctor, add_config, add_completion, add_help, add_version}) {
     add(*program, chosen);
   }
   return program;

@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 inline constexpr int k_own_failure = 125;  // docker's: never a code that a container's program would give
 
 void add_pull(CLI::App& program, Action& chosen);
+void add_build(CLI::App& program, Action& chosen);
 void add_run(CLI::App& program, Action& chosen);
 void add_exec(CLI::App& program, Action& chosen);
 void add_ps(CLI::App& program, Action& chosen);
@@ -23,12 +24,16 @@ void add_save(CLI::App& program, Action& chosen);
 void add_commit(CLI::App& program, Action& chosen);
 void add_images(CLI::App& program, Action& chosen);
 void add_inspect(CLI::App& program, Action& chosen);
+void add_diff(CLI::App& program, Action& chosen);
+void add_history(CLI::App& program, Action& chosen);
+void add_lock(CLI::App& program, Action& chosen);
 void add_export(CLI::App& program, Action& chosen);
 void add_rmi(CLI::App& program, Action& chosen);
 void add_du(CLI::App& program, Action& chosen);
 void add_gc(CLI::App& program, Action& chosen);
 void add_login(CLI::App& program, Action& chosen);
 void add_logout(CLI::App& program, Action& chosen);
+void add_gpus(CLI::App& program, Action& chosen);
 void add_doctor(CLI::App& program, Action& chosen);
 void add_config(CLI::App& program, Action& chosen);
 void add_completion(CLI::App& program, Action& chosen);

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "app/container_edits.hpp"
+#include "app/survey_gpus.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
@@ -61,12 +63,19 @@ void print_result(const ProbeResult& result, Colour colour, std::size_t columns)
   print(text);
 }
 
-void print_results(const std::vector<ProbeResult>& results) {
+enum class Subject { machine, gpus };
+
+std::string_view verdict_of(Subject subject, bool can) {
+  if (subject == Subject::gpus) return can ? "Containers can use the GPUs." : "Containers can use no GPU here.";
+  return can ? "mlctr run works here." : "mlctr run does not work here.";
+}
+
+void print_results(const std::vector<ProbeResult>& results, Subject subject) {
   const Colour colour = terminal_colour(STDOUT_FILENO);
   const std::size_t columns = ::isatty(STDOUT_FILENO) == 1 ? terminal_size(STDOUT_FILENO).columns : k_columns;
   for (const ProbeResult& result : results) print_result(result, colour, columns);
   StyledLine verdict(colour);
-  verdict.add(can_run(results) ? "mlctr run works here." : "mlctr run does not work here.", Style::bold);
+  verdict.add(verdict_of(subject, can_run(results)), Style::bold);
   print(verdict.text() + "\n");
 }
 
@@ -82,12 +91,18 @@ nlohmann::ordered_json to_json(const std::vector<ProbeResult>& results) {
   return {{"ok", can_run(results)}, {"probes", probes}};
 }
 
-int examine(Format format) {
-  const std::vector<ProbeResult> results = examine_machine(load_configuration());
+std::vector<ProbeResult> examine_subject(Subject subject) {
+  const Configuration configuration = load_configuration();
+  if (subject == Subject::machine) return examine_machine(configuration);
+  return examine_gpus(hooks::HostView::of_machine(), hook_settings(configuration));
+}
+
+int examine(Format format, Subject subject) {
+  const std::vector<ProbeResult> results = examine_subject(subject);
   if (format == Format::json)
     print_json(to_json(results));
   else
-    print_results(results);
+    print_results(results, subject);
   return can_run(results) ? 0 : k_no_run;
 }
 
@@ -95,16 +110,21 @@ int examine(Format format) {
 
 void add_doctor(CLI::App& program, Action& chosen) {
   auto format = std::make_shared<Format>(Format::text);
+  auto subject = std::make_shared<Subject>(Subject::machine);
   CLI::App* command = program.add_subcommand("doctor", "Find out whether containers run here, and what would help");
   command->group(k_mlctr_group);
   command->add_flag_callback(
       "--json", [format] { *format = Format::json; }, "An object: ok, probes");
+  command->add_flag_callback(
+      "--gpu", [subject] { *subject = Subject::gpus; }, "What GPUs in containers need, and nothing else");
   command->footer(
       "Does each thing that a run needs, and in the end a run; says what is in the way and the commands that change "
-      "it.\n"
-      "warn: a run works, with what the line says missing or slower. Exit code 0: a run works; 1: it does not.\n"
+      "it. With --gpu: whether containers can use this machine's GPUs, and why not more of them.\n"
+      "warn: a run works, with what the line says missing or slower. Exit code 0: it works; 1: it does not.\n"
       "--json: ok, and probes with name, status (ok, warning, failed, untried), tried, finding, fix (commands)\n");
-  command->final_callback([format, &chosen] { chosen = [format] { return examine(*format); }; });
+  command->final_callback([format, subject, &chosen] {
+    chosen = [format, subject] { return examine(*format, *subject); };
+  });
 }
 
 }  // namespace mlctr::cli

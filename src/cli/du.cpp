@@ -47,6 +47,9 @@ void print_tables(const DiskUsage& usage) {
   sums.add({"layers", format_bytes(usage.layers_bytes), number(usage.layers) + unused});
   sums.add({"unfinished pulls", format_bytes(usage.partial_bytes), ""});
   sums.add({"containers", format_bytes(usage.containers_bytes), number(usage.containers.size())});
+  if (usage.build_steps > 0 || usage.build_bytes > 0) {
+    sums.add({"builds", format_bytes(usage.build_bytes), fmt::format("{} steps, their layers above", usage.build_steps)});
+  }
   sums.add({"total", format_bytes(usage.total_bytes), fmt::format("{} free", format_bytes(usage.free_bytes))});
   print(sums);
   print(fmt::format("\n{}\n", printable(usage.store.string(), 4096)));
@@ -75,6 +78,8 @@ nlohmann::ordered_json to_json(const DiskUsage& usage) {
           {"layers_count", usage.layers},
           {"unfinished_pulls", usage.partial_bytes},
           {"containers", usage.containers_bytes},
+          {"builds", usage.build_bytes},
+          {"build_steps", usage.build_steps},
           {"named_containers", containers},
           {"images", images}};
 }
@@ -99,7 +104,7 @@ void add_du(CLI::App& program, Action& chosen) {
       "--json", [format] { *format = Format::json; }, "One object");
   command->footer(
       "--json (bytes): store, total, free, images_total, layers_total, layers_unused, layers_count, unfinished_pulls,\n"
-      "        containers, named_containers [name, changes, own_image (kept where the store has the image no more)],\n"
+      "        containers, builds, build_steps, named_containers [name, changes, own_image (kept where the store has the image no more)],\n"
       "        images [digest, references, size, own_layers, shared_layers]\n");
   command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
 }

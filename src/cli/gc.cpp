@@ -39,6 +39,12 @@ std::string_view kind_name(RemovedEntry::Kind kind) {
       return "unpacked image";
     case RemovedEntry::Kind::container_leftover:
       return "container, half removed";
+    case RemovedEntry::Kind::build_step:
+      return "step of a build";
+    case RemovedEntry::Kind::build_leftover:
+      return "what a build left";
+    case RemovedEntry::Kind::build_cache:
+      return "cache of RUN --mount";
   }
   return "";
 }

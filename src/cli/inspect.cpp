@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/inspect_image.hpp"
+#include "base/error.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
 #include "cli/commands.hpp"
@@ -16,6 +17,8 @@ namespace mlctr::cli {
 namespace {
 
 constexpr std::size_t k_longest_value = 4096;
+
+enum class Part { all, provenance };
 
 std::string safe(std::string_view text) {
   return printable(text, k_longest_value);
@@ -155,6 +158,41 @@ nlohmann::ordered_json to_json(const ImageInspection& image) {
           {"config", parsed(image.config_body)}};
 }
 
+// A level a line, the newest first: what it was made from, and what that one was made from.
+std::string describe_provenance(const ImageInspection& image) {
+  constexpr int k_most_levels = 64;
+  std::string text;
+  nlohmann::ordered_json level = parsed(image.provenance_body);
+  for (int i = 0; level.is_object() && i < k_most_levels; ++i) {
+    const auto text_at = [&](const char* key) {
+      const auto found = level.find(key);
+      return found != level.end() && found->is_string() ? safe(found->get<std::string>()) : std::string();
+    };
+    Lines lines;
+    lines.add("container", text_at("container"));
+    lines.add("from", text_at("reference"));
+    lines.add("digest", text_at("manifest_digest"));
+    lines.add("by", text_at("user"));
+    lines.add("at", text_at("created"));
+    lines.add("mlctr", text_at("mlctr_version"));
+    text += (i == 0 ? "" : "\n") + lines.text();
+    level = level.value("base", nlohmann::ordered_json());
+  }
+  return text;
+}
+
+int inspect_provenance(const std::string& name, Format format) {
+  const ImageInspection image = inspect_image(load_configuration(), name);
+  if (image.provenance_body.empty()) {
+    throw Error(fmt::format("{} says nothing of where it comes from", printable(name, 4096)), "mlctr did not make it");
+  }
+  if (format == Format::json)
+    print_json(parsed(image.provenance_body));
+  else
+    print(describe_provenance(image));
+  return 0;
+}
+
 int inspect(const std::string& name, Format format) {
   const ImageInspection image = inspect_image(load_configuration(), name);
   if (format == Format::json)
@@ -174,15 +212,22 @@ void add_inspect(CLI::App& program, Action& chosen) {
   command->add_option("IMAGE", *name, "A reference, a digest or the start of one, or a .sqsh file")
       ->type_name("")
       ->required();
+  auto part = std::make_shared<Part>(Part::all);
   command->add_flag_callback(
       "--json", [format] { *format = Format::json; }, "One object");
+  command->add_flag_callback(
+      "--provenance", [part] { *part = Part::provenance; }, "What it was made from, level by level");
   command->footer(
       "--json: reference (as asked for), references (all of the image's), digest, squashfs, store, size (bytes),\n"
       "        pulled (seconds since 1970), platform,\n"
       "        layers [digest, size, diff_id, cached], provenance {reference, manifest_digest, container, "
       "mlctr_version},\n"
       "        manifest and config (as the registry has them); null where unknown\n");
-  command->final_callback([name, format, &chosen] { chosen = [name, format] { return inspect(*name, *format); }; });
+  command->final_callback([name, format, part, &chosen] {
+    chosen = [name, format, part] {
+      return *part == Part::provenance ? inspect_provenance(*name, *format) : inspect(*name, *format);
+    };
+  });
 }
 
 }  // namespace mlctr::cli

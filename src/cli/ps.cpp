@@ -2,15 +2,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "app/list_containers.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
+#include "cli/age.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
+#include "cli/slurm_listing.hpp"
 #include "cli/table.hpp"
 
 namespace mlctr::cli {
@@ -19,13 +20,8 @@ namespace {
 struct ListOptions {
   ListedContainers which = ListedContainers::running;
   Format format = Format::text;
+  enum class Whose { machines, slurms } whose = Whose::machines;
 };
-
-std::string age_of(std::int64_t time) {
-  if (time == 0) return "-";
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return format_age(std::chrono::duration_cast<std::chrono::seconds>(now) - std::chrono::seconds(time));
-}
 
 std::string command_line(const std::vector<std::string>& command) {
   std::string line;
@@ -110,13 +106,21 @@ void add_ps(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--all,-a", [options] { options->which = ListedContainers::all; }, "The named ones that don't run as well");
   command->add_flag_callback(
+      "--slurm", [options] { options->whose = ListOptions::Whose::slurms; },
+      "Those of Slurm steps, on all nodes of your running jobs");
+  command->add_flag_callback(
       "--json", [options] { options->format = Format::json; }, "An array of objects");
   command->footer(
       "An unnamed container has a number, which exec takes.\n"
       "--json: id, name (empty: unnamed), image, running, pids, command, started (seconds since 1970; 0: not "
       "running),\n"
-      "        and with --all: created, changes (bytes on disk)\n");
-  command->final_callback([options, &chosen] { chosen = [options] { return list(*options); }; });
+      "        and with --all: created, changes (bytes on disk);\n"
+      "        with --slurm: job, step, node, user, id, name, image, processes, started\n");
+  command->final_callback([options, &chosen] {
+    chosen = [options] {
+      return options->whose == ListOptions::Whose::slurms ? list_slurm(options->format) : list(*options);
+    };
+  });
 }
 
 }  // namespace mlctr::cli

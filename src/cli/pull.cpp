@@ -9,6 +9,7 @@
 #include "base/shell_word.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
+#include "cli/locked.hpp"
 #include "cli/output.hpp"
 #include "cli/pull_with_progress.hpp"
 #include "cli/signals.hpp"
@@ -23,6 +24,7 @@ struct PullOptions {
   std::string output;
   Overwrite overwrite = Overwrite::refuse;
   SquashfsCopy squashfs_copy = SquashfsCopy::record_path;
+  Locked locked = Locked::no;
   Verbosity verbosity = Verbosity::normal;
 };
 
@@ -67,7 +69,12 @@ std::string last_line(const PullResult& result, const PullOptions& options, std:
 }
 
 PullResult pull_as_asked(const PullOptions& options, const PullRequest& request, std::stop_token stop) {
-  PullResult result = pull_with_progress(request, load_configuration(), options.reference, options.verbosity, stop);
+  const Configuration configuration = load_configuration();
+  if (options.locked == Locked::yes) check_registry_locked(configuration, options.reference, request.platform, stop);
+  PullResult result = pull_with_progress(request, configuration, options.reference, options.verbosity, stop);
+  if (options.locked == Locked::yes) {
+    check_image_locked(options.reference, request.platform, result.manifest_digest, result.squashfs);
+  }
   if (is_piped(options)) print_image(result.squashfs, std::move(stop));
   return result;
 }
@@ -117,6 +124,9 @@ void add_pull(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--copy", [options] { options->squashfs_copy = SquashfsCopy::into_store; },
       "Copy an existing .sqsh into the store, not only its path");
+  command->add_flag_callback(
+      "--locked", [options] { options->locked = Locked::yes; },
+      "Refuse what ./mlctr.lock does not say it is (mlctr lock writes it)");
   command->footer(
       "Examples:\n"
       "  mlctr pull python:3.8\n"

@@ -2,13 +2,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/build_place.hpp"
 #include "app/container_program.hpp"
 #include "app/create_container.hpp"
+#include "app/lock_file.hpp"
 #include "app/run_container.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/find_or_pull.hpp"
+#include "cli/locked.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/terminal.hpp"
@@ -17,7 +20,7 @@
 namespace mlctr::cli {
 namespace {
 
-enum class Explain { nothing, environment };
+enum class Explain { nothing, environment, hooks };
 
 struct Options {
   std::shared_ptr<RunOptions> run = std::make_shared<RunOptions>();
@@ -26,6 +29,7 @@ struct Options {
   std::string pull_policy = "missing";
   std::vector<std::string> only_when_made;  // options given that a container which runs can't heed
   Verbosity verbosity = Verbosity::normal;
+  Locked locked = Locked::no;
   Explain explain = Explain::nothing;
 };
 
@@ -97,9 +101,17 @@ void warn_of_hidden_directory(const RunRequest& request, const runtime::Host& ho
                   printable(host.current_directory.string(), 4096)));
 }
 
+RunSubject find_subject(const Configuration& configuration, const std::string& text, const PullChoice& choice,
+                        const Options& options) {
+  const RunTarget target = find_or_pull_target(configuration, text, choice);
+  if (options.locked == Locked::yes) check_target_locked(text, target);
+  return make_subject(configuration, target, options);
+}
+
 int run(const Options& options) {
-  const RunWords words = split_run_words(
+  RunWords words = split_run_words(
       options.words, "run", UsageError("mlctr run: what?", "an image, a container or a .sqsh file: mlctr run --help"));
+  words.target = resolve_lock_target(words.target);
   const Configuration configuration = load_configuration();
   const runtime::Host host = runtime::look_at_host();
   RunRequest request = make_run_request(*options.run, host);
@@ -112,14 +124,19 @@ int run(const Options& options) {
     check_image_is_named(configuration, *options.name, words);
   }
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
+  if (options.locked == Locked::yes) check_before_run(configuration, words.target);
+  auto failed_step = find_failed_step(configuration, words.target);
   const RunSubject subject =
-      make_subject(configuration, find_or_pull_target(configuration, words.target, choice), options);
+      failed_step ? std::move(*failed_step) : find_subject(configuration, words.target, choice, options);
   if (subject.container) request.container_name = subject.container->record.name;
   if (has_terminal()) request.prompt_name = prompt_name_of(request.container_name, subject.image.reference);
   request.tell = [](const std::string& line) { say(line); };
   request.before_join = [&] { warn_of_ignored_options(options.only_when_made, subject.container->record.name); };
   if (options.explain == Explain::environment) {
     return explain_environment(configuration, subject, request, host, print_environment), 0;
+  }
+  if (options.explain == Explain::hooks) {
+    return print(explain_hooks(configuration, subject, request, host)), 0;
   }
   const RunResult result = run_container(configuration, subject, request, host);
   tell_of_lost_changes(result.lost_changes);
@@ -135,6 +152,8 @@ void add_run(CLI::App& program, Action& chosen) {
   command->prefix_command();  // what follows the image is the program's
   command->add_option("--name,-n", options->name, "Keep what changes under this name; made if it is not there")
       ->type_name("NAME");
+  command->add_flag_callback(
+      "--locked", [options] { options->locked = Locked::yes; }, "Refuse an image that is not what ./mlctr.lock says");
   add_program_options(*command, options->run);
   add_container_options(*command, options->run);
   command->add_flag_callback(
@@ -148,6 +167,9 @@ void add_run(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--explain-env", [options] { options->explain = Explain::environment; },
       "Print the program's environment and who set what, and run nothing");
+  command->add_flag_callback(
+      "--explain-hooks", [options] { options->explain = Explain::hooks; },
+      "Print what GPUs and fabrics would add, as JSON, and run nothing");
   command->add_flag_callback(
       "--quiet,-q", [options] { options->verbosity = Verbosity::quiet; }, "No progress of a pull");
   command->footer(

@@ -52,7 +52,7 @@ constexpr std::string_view k_user = "you are yourself inside; --remap-root makes
 constexpr std::string_view k_ports = "the container has the host's network: what listens in it can be reached as it is";
 constexpr std::string_view k_network =
     "the container has the host's network; --unshare net gives it one of its own, with nothing in it";
-constexpr std::string_view k_gpus = "--host-devices shows the host's GPUs; --mount brings the driver's libraries along";
+constexpr std::string_view k_gpus = "`mlctr run --gpus all …` starts a container with the host's GPUs";
 constexpr std::string_view k_background = "the shell's & puts it into the background; `mlctr exec` enters it";
 constexpr std::array<ForeignOption, 20> k_foreign_options{{{"-it", k_no_terminal_option},
                                                            {"-ti", k_no_terminal_option},
@@ -133,6 +133,14 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
   command.add_flag_callback(
       "--host-devices", [&request] { request.base.devices = runtime::DeviceDirectory::hosts; },
       "See the host's whole /dev");
+  command
+      .add_option_function<std::string>(
+          "--gpus", [&request](const std::string& text) { request.gpus = text; },
+          "all, none, a count, device=0,1: also UUIDs, PCI ids; capabilities=utility")
+      ->type_name("GPUS");
+  command.add_option("--device", request.devices, "A device by its CDI name: nvidia.com/gpu=0")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command.add_option("--entrypoint", request.own_entrypoint, "Instead of the image's")->type_name("PROGRAM");
   command.add_flag_callback(
       "--no-entrypoint", [&request] { request.entrypoint = Entrypoint::none; }, "Run the command alone");
@@ -140,8 +148,8 @@ void add_container_options(CLI::App& command, const std::shared_ptr<RunOptions>&
 
 std::vector<std::string> given_container_options(const CLI::App& command) {
   std::vector<std::string> given;
-  for (const char* name :
-       {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare", "--host-devices"}) {
+  for (const char* name : {"--mount", "--mount-home", "--no-mount-home", "--read-only", "--writable", "--unshare",
+                           "--host-devices", "--gpus", "--device"}) {
     if (command.count(name) > 0) given.emplace_back(name);
   }
   return given;

@@ -1,7 +1,6 @@
 // mlctr srun
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,8 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "app/slurm_program.hpp"
 #include "base/error.hpp"
-#include "base/ignored_signals.hpp"
 #include "base/printable.hpp"
 #include "base/process.hpp"
 #include "cli/command_line.hpp"
@@ -27,32 +26,10 @@ namespace fs = std::filesystem;
 
 constexpr const char* k_loop_guard = "MLCTR_SRUN_PID";  // whose value is the process that went through here already
 
-bool is_same_file(const fs::path& a, const fs::path& b) {
-  struct stat one, other;
-  return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
-         one.st_ino == other.st_ino;
-}
-
 bool is_script(const fs::path& program) {
   std::ifstream file(program,
                      std::ios::binary);  // one that can't be read is no script: its interpreter couldn't either
   return file.get() == '#' && file.get() == '!';
-}
-
-// Slurm's: links named srun to mlctr are passed over.
-std::optional<fs::path> find_srun(const fs::path& mlctr) {
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? "" : path;
-  while (!rest.empty()) {
-    const std::string_view directory = rest.substr(0, rest.find(':'));
-    rest.remove_prefix(std::min(directory.size() + 1, rest.size()));
-    const fs::path candidate = fs::path(directory.empty() ? "." : directory) / "srun";
-    struct stat status;
-    const bool is_program =
-        ::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0;
-    if (is_program && !is_same_file(candidate, mlctr)) return candidate;
-  }
-  return std::nullopt;
 }
 
 // A script named srun that runs `mlctr srun` would find itself for ever.
@@ -65,15 +42,6 @@ void guard_against_loop(const fs::path& srun) {
                 "a link to mlctr named srun can stand first in PATH; a script must name Slurm's srun by its path");
   }
   ::setenv(k_loop_guard, pid.c_str(), 1);
-}
-
-[[noreturn]] void become_srun(const fs::path& srun, const std::vector<std::string>& words) {
-  std::vector<char*> arguments{const_cast<char*>("srun")};
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  restore_write_signals();  // srun's tasks inherit them
-  ::execv(srun.c_str(), arguments.data());
-  throw SysError(fmt::format("cannot run {}", srun.string()));
 }
 
 // srun's own help follows.
@@ -97,7 +65,7 @@ void check(const std::vector<SrunComponent>& components, const runtime::Host& ho
 
 int run(const std::vector<std::string>& words) {
   const fs::path mlctr = fs::read_symlink("/proc/self/exe");
-  const std::optional<fs::path> srun = find_srun(mlctr);
+  const std::optional<fs::path> srun = find_slurm_program("srun");
   const auto ask_srun = [&srun] {
     if (!srun) return std::string();
     return run_process({.arguments = {srun->string(), "--help"}, .standard_input = {}}).standard_output;
@@ -115,7 +83,7 @@ int run(const std::vector<std::string>& words) {
   const runtime::Host host = runtime::look_at_host();
   check(components, host);
   tell_of_ineffective(ineffective_options(components, host.environment));
-  become_srun(*srun, wrap_srun_words(components, host.environment, mlctr.string()));
+  become_slurm_program(*srun, wrap_srun_words(components, host.environment, mlctr.string()));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
-#include "cli/suggestion.hpp"
+#include "base/suggestion.hpp"
 
 namespace mlctr::cli {
 namespace {

@@ -2,19 +2,23 @@
 //   run [--container-…] [--] COMMAND    joins the step's container and becomes the command
 //                                       with --container-save, the last one to end saves
 //   enter --socket FD [--container-…]   hands the way into it over to the plugin (spank/hand_off.h)
-//   save [--container-…]                --container-save, for the plugin: once the last task has ended
+//   save [--container-…]                --container-save, for the plugin: a task has ended; the last one's saves
+//   list                                prints the containers of this node's steps, for `mlctr ps --slurm` elsewhere
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <charconv>
+#include <chrono>
 #include <csignal>
 
 #include "app/exec_container.hpp"
+#include "app/failed_nodes.hpp"
 #include "app/hand_off.hpp"
 #include "app/join_step.hpp"
 #include "app/save_container.hpp"
 #include "app/save_step.hpp"
+#include "app/slurm_containers.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
@@ -27,6 +31,9 @@
 
 namespace mlctr::cli {
 namespace {
+
+// Tasks of one step start within a second of each other; a pull that fails may take longer on one node.
+constexpr std::chrono::milliseconds k_patience_with_nodes{1500};
 
 struct StepWords {
   std::vector<GivenOption> options;
@@ -67,6 +74,16 @@ runtime::Mount show(const std::string& script) {
   return {.source = runtime::BindMount{script}, .target = script, .attributes = 0};
 }
 
+// In pyxis's words, which scripts look for.
+BaseImage import_image(const Configuration& configuration, const std::string& image) try {
+  return find_or_pull_image(configuration, image, {});
+} catch (const StoppedBySignal&) {
+  throw;
+} catch (Error& error) {
+  error.add_context(fmt::format("failed to import docker image: {}", printable(image, 4096)));
+  throw;
+}
+
 StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
                          const runtime::Host& host) {
   for (GivenOption& option : options_of_variables(host.environment, words.options)) {
@@ -75,9 +92,7 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
   StepRequest request = make_step_request(words.options, step, host);
   for (const std::string& script : words.scripts) request.mounts.push_back(show(script));
   request.command = std::move(words.command);
-  request.find_image = [&configuration](const std::string& image) {
-    return find_or_pull_image(configuration, image, {});
-  };
+  request.find_image = [&configuration](const std::string& image) { return import_image(configuration, image); };
   request.tell = [](const std::string& line) { say(line); };
   return request;
 }
@@ -91,10 +106,30 @@ Fd parse_socket(const std::string& text) {
   return Fd(fd);
 }
 
+// A failure that has its nodes in front already.
+class FailureOnNodes : public Error {
+ public:
+  using Error::Error;
+};
+
+// What nodes that share a store run into is told once, with their names.
+StepEntry join(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) try {
+  return join_step(configuration, request, host);
+} catch (const Cancelled&) {
+  throw;
+} catch (const Error& error) {
+  const auto nodes = nodes_that_failed(configuration.store / "tmp", request.step, error.message(), request.step.nodes,
+                                       k_patience_with_nodes);
+  if (nodes.empty()) throw StepFailed{};
+  FailureOnNodes failure(error.message(), error.hint());
+  if (!request.step.node.empty()) failure.add_context(fold_node_names(nodes));
+  throw failure;
+}
+
 int enter(const StepWords& words, const StepRequest& request, const Configuration& configuration,
           const runtime::Host& host) {
   const Fd socket = parse_socket(words.socket);
-  hand_off(socket, join_step(configuration, request, host));
+  hand_off(socket, join(request, configuration, host));
   return 0;
 }
 
@@ -109,10 +144,14 @@ int save(const StepRequest& request, const Configuration& configuration) {
   return 0;
 }
 
+int save_if_last(const StepRequest& request, const Configuration& configuration) {
+  return is_last_of_step(request) ? save(request, configuration) : 0;
+}
+
 // This process stays out of the container, as it has work left there, and keeps nothing of it open.
 runtime::ProgramEnd run_beside(const StepRequest& request, const Configuration& configuration,
                                const runtime::Host& host) {
-  const StepEntry entry = join_step(configuration, request, host);
+  const StepEntry entry = join(request, configuration, host);
   return runtime::supervise([&] {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // who kills mlctr means the program
     ::_exit(runtime::shell_exit_code(run_inside(entry.container, entry.program)));
@@ -120,20 +159,23 @@ runtime::ProgramEnd run_beside(const StepRequest& request, const Configuration& 
 }
 
 int run_and_save(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
-  check_destination(request.save_as, Overwrite::replace);
   const runtime::ProgramEnd end = run_beside(request, configuration, host);
-  if (is_last_of_step(request)) save(request, configuration);
+  save_if_last(request, configuration);
   return end_as(end);
 }
 
 int run(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
   if (!request.save_as.empty()) return run_and_save(request, configuration, host);
-  const StepEntry entry = join_step(configuration, request, host);
+  const StepEntry entry = join(request, configuration, host);
   return end_as(run_inside(entry.container, entry.program));
 }
 
 int step(const std::vector<std::string>& words) {
   const std::string verb = words.empty() ? "" : words[0];
+  if (verb == "list") {
+    print(to_lines(name_of_node(), list_node_containers()));
+    return 0;
+  }
   if (verb != "run" && verb != "enter" && verb != "save") {
     throw UsageError("mlctr step: run, enter or save?", "`mlctr srun --help` tells how to use containers with Slurm");
   }
@@ -144,9 +186,11 @@ int step(const std::vector<std::string>& words) {
     const Configuration configuration = load_configuration();
     const StepRequest request = make_request(parsed, configuration, slurm, host);
     if (verb == "run") return run(request, configuration, host);
-    return verb == "save" ? save(request, configuration) : enter(parsed, request, configuration, host);
+    return verb == "save" ? save_if_last(request, configuration) : enter(parsed, request, configuration, host);
   } catch (const StepFailed&) {
     return k_own_failure;
+  } catch (const FailureOnNodes&) {
+    throw;
   } catch (Error& error) {
     if (!slurm.node.empty()) error.add_context(slurm.node);
     throw;

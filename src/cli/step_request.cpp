@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "app/lock_file.hpp"
 #include "app/mount_option.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
@@ -167,7 +168,7 @@ StepRequest make_step_request(const std::vector<GivenOption>& options, const Slu
   const Given given(options);
   StepRequest request;
   request.step = step;
-  request.image = given.only_value("container-image");
+  request.image = resolve_lock_target(given.only_value("container-image"));
   read_name(request, given);
   request.remap =
       given.choice("container-remap-root", runtime::Remap::root, "no-container-remap-root", runtime::Remap::none);

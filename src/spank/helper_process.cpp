@@ -16,18 +16,12 @@
 namespace mlctr::spank {
 namespace {
 
-enum class Step : int { descriptors, groups, gid, uid, directory, exec };
+enum class Step : int { descriptors, exec };
 
 const char* name_of(Step step) {
   switch (step) {
     case Step::descriptors:
       return "cannot arrange the descriptors of";
-    case Step::groups:
-    case Step::gid:
-    case Step::uid:
-      return "cannot become the user for";
-    case Step::directory:
-      return "cannot go to the job's directory for";
     case Step::exec:
       break;
   }
@@ -70,22 +64,9 @@ int arrange_descriptors(const HelperStart& start, int pipe) {
   return pipe;
 }
 
-void become(const JobUser& user, int pipe) {
-  // slurmstepd is spared by the kernel when memory runs out; a program of the user's must not be.
-  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score >= 0) [[maybe_unused]]
-    const auto written = ::write(score, "0", 1);
-  // A slurmd that an ordinary user runs has only that user's jobs.
-  if (::geteuid() == 0 && ::syscall(SYS_setgroups, user.group_count, user.groups) != 0) report(pipe, Step::groups);
-  if (::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0) report(pipe, Step::gid);
-  if (::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0) report(pipe, Step::uid);
-}
-
 [[noreturn]] void become_helper(const HelperStart& start, int pipe, pid_t parent) {
   pipe = arrange_descriptors(start, pipe);
-  if (start.user != nullptr) become(*start.user, pipe);
-  if (start.directory != nullptr && ::chdir(start.directory) != 0) report(pipe, Step::directory);
-  // A task that is killed alone leaves no pull behind. After the change of user, which clears it.
+  // A task that is killed alone leaves no pull behind.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(127);
   ::signal(SIGPIPE, SIG_DFL);

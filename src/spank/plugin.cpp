@@ -26,7 +26,6 @@ namespace {
 
 // Slurm gives its callbacks no place of their own to keep anything.
 GivenOptions given;
-StepSave save;
 Failure refused_option;  ///< in a step: Slurm only logs it and would go on without the option
 
 constexpr int k_success = 0;
@@ -153,26 +152,18 @@ int slurm_spank_init_post_opt(spank_t, int, char**) {
   return context == S_CTX_LOCAL || context == S_CTX_ALLOCATOR ? check_request() : k_success;
 }
 
-int slurm_spank_user_init(spank_t spank, int, char**) {
-  const bool saves = given.has(Option::save) || variable_of(Option::save, job_environment(spank)) != nullptr;
-  return saves && is_wanted_for(spank) ? tell(save.begin()) : k_success;
-}
-
 int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
   if (refused_option.happened()) end_all_tasks(spank, refused_option);
   if (!is_wanted_for(spank)) return k_success;
   const PluginSettings settings = read_settings(argument_count, arguments);
   if (settings.failure.happened()) end_all_tasks(spank, settings.failure);
+  SavedTask saved(spank, settings, given);
+  if (saved.failure().happened()) end_task(saved.failure());
   const Entered entered = enter_container(spank, settings, given);
   if (entered.outcome == Entered::Outcome::wrongly_installed) end_all_tasks(spank, entered.failure);
   if (entered.outcome != Entered::Outcome::inside) end_task(entered.failure);
-  save.count_joined();
+  saved.tell_joined();
   return k_success;
-}
-
-int slurm_spank_task_exit(spank_t spank, int argument_count, char** arguments) {
-  if (save.is_wanted()) tell(save.end_task(spank, read_settings(argument_count, arguments), given));
-  return k_success;  // Slurm would only print more
 }
 
 }  // extern "C"

@@ -1,10 +1,7 @@
-// --container-save: mlctr writes the step's container once its last task has ended.
+// --container-save: mlctr writes the step's container once its last task has ended. Slurm asks a plugin about a task
+// that has ended when it knows its exit code already, and a container that was not saved must not look like success: so
+// the process that Slurm started stays outside, waits for the task, saves, and ends as that did or as the saving failed.
 #pragma once
-
-#include <linux/limits.h>
-
-#include <array>
-#include <cstdint>
 
 #include "spank/descriptor.hpp"
 #include "spank/failure.hpp"
@@ -14,26 +11,19 @@
 
 namespace mlctr::spank {
 
-/// One for a step on a node. Tasks are processes of their own: those that got into the container say so through a pipe.
-class StepSave {
+/// In task_init, before the task goes into its container. Forks and returns in the child, which is the task from then
+/// on; with nothing where no container is to be saved.
+class SavedTask {
  public:
-  /// In user_init, whose working directory is the job's.
-  Failure begin();
-  bool is_wanted() const { return static_cast<bool>(joined_); }
-  /// In a task that has joined.
-  void count_joined() const;
-  /// In task_exit, as root. Does the work in the call for the last task: when it returns the file is whole. Says
-  /// nothing where a task never got in, as that has been told.
-  Failure end_task(spank_t spank, const PluginSettings& settings, const GivenOptions& given);
+  SavedTask(spank_t spank, const PluginSettings& settings, const GivenOptions& given);
+
+  const Failure& failure() const { return failure_; }
+  /// The task is in the container: without this nothing is saved, as that has been told.
+  void tell_joined();
 
  private:
-  bool have_all_joined(std::uint32_t tasks) const;
-  Failure save(spank_t spank, const PluginSettings& settings, const GivenOptions& given) const;
-
+  Failure failure_;
   Descriptor joined_;
-  Descriptor joining_;
-  std::uint32_t ended_ = 0;
-  std::array<char, PATH_MAX> directory_{};
 };
 
 }  // namespace mlctr::spank

@@ -2,7 +2,8 @@
 """Runs integration suites: one line a test, then "N ok, N not ok". Usage: run.py [-k PATTERN] FILE...
 
 Needs $MLCTR, the binary under test. A test that can't run says why and which command would let it; then the exit code is 77,
-or 1 where $MLCTR_STRICT is set. A test that hangs is ended, with its stack, after TEST_SECONDS.
+or 1 where $MLCTR_STRICT is set. A test that hangs is ended, with its stack, after TEST_SECONDS. Where $CI is set, a test that
+fails is run once more: one that passes then is told of as "flaky", and is not counted as failed.
 """
 import argparse
 import faulthandler
@@ -28,39 +29,63 @@ def on_alarm(*_):
     raise TestHang(f"not done after {TEST_SECONDS} s")
 
 
-class LineResult(unittest.TestResult):
-    def __init__(self):
+class Attempt(unittest.TestResult):
+    """One run of one test: `problems` is a text for each thing that went wrong, `skipped_for` why it did not run."""
+
+    def __init__(self, test):
         super().__init__()
-        self.good = self.bad = self.skipped_count = 0
+        self.problems, self.skipped_for = [], None
+        began = time.monotonic()
+        type(test).run(test, self)
+        self.seconds = time.monotonic() - began
 
     def startTest(self, test):
         super().startTest(test)
-        self.began = time.monotonic()
         signal.alarm(TEST_SECONDS)
 
     def stopTest(self, test):
         signal.alarm(0)
         super().stopTest(test)
 
-    def _line(self, word, test, detail=""):
-        seconds = time.monotonic() - getattr(self, "began", time.monotonic())
-        name = test.id().removeprefix("__main__.")
-        print(f"{word} {name} ({seconds:.1f} s)" + ("\n" + detail if detail else ""), flush=True)
-
-    def addSuccess(self, test):
-        self.good += 1
-        self._line("ok", test)
-
     def addFailure(self, test, error):
-        self.bad += 1
-        self._line("NOT OK", test, "".join(traceback.format_exception(*error, limit=-4)))
+        self.problems.append("".join(traceback.format_exception(*error, limit=-4)))
 
     addError = addFailure
 
     def addSubTest(self, test, subtest, error):
         if error:
-            self.bad += 1
-            self._line("NOT OK", subtest, "".join(traceback.format_exception(*error, limit=-4)))
+            self.problems.append(f"{subtest.id()}\n" + "".join(traceback.format_exception(*error, limit=-4)))
+
+    def addSkip(self, test, reason):
+        self.skipped_for = reason
+
+
+class LineResult(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.good = self.bad = self.skipped_count = 0
+
+    def _line(self, word, test, detail="", seconds=0.0):
+        name = test.id().removeprefix("__main__.")
+        print(f"{word} {name} ({seconds:.1f} s)" + ("\n" + detail if detail else ""), flush=True)
+
+    def run_test(self, test):
+        attempt = Attempt(test)
+        if attempt.problems and os.environ.get("CI"):
+            again = Attempt(type(test)(test._testMethodName))
+            if not again.problems:
+                self.good += 1
+                return self._line("flaky", test, "\n".join(attempt.problems), again.seconds)
+        if attempt.skipped_for is not None:
+            return self.addSkip(test, attempt.skipped_for)
+        self.good += not attempt.problems
+        self.bad += bool(attempt.problems)
+        self._line("NOT OK" if attempt.problems else "ok", test, "\n".join(attempt.problems), attempt.seconds)
+
+    def addError(self, test, error):
+        """Of a class's or a module's setting up."""
+        self.bad += 1
+        self._line("NOT OK", test, "".join(traceback.format_exception(*error, limit=-4)))
 
     def addSkip(self, test, reason):
         if os.environ.get("MLCTR_STRICT"):
@@ -97,9 +122,11 @@ def main():
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
-    suite = unittest.TestSuite(t for f in options.files for t in flatten(load(f)) if options.pattern in t.id())
     result = LineResult()
-    suite.run(result)
+    tests = [t for f in options.files for t in flatten(load(f)) if options.pattern in t.id()]
+    for test in tests:
+        test.run = lambda _, test=test: result.run_test(test)  # what the suite calls, between its classes' setting up and taking down
+    unittest.TestSuite(tests).run(result)
     print(f"{result.good} ok, {result.bad} not ok" + (f", {result.skipped_count} skipped" if result.skipped_count else ""))
     if result.bad:
         return 1

@@ -1,6 +1,8 @@
 """A server process of a test: started on a free loopback port, waited for, and ended with the test, whatever happens to it."""
+import contextlib
 import ctypes
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -12,10 +14,26 @@ PR_SET_PDEATHSIG = 1
 START_SECONDS = 20
 
 
+def _below_ephemeral():
+    """Ports that no outgoing connection gets: one given out here must still be free when its server comes to bind it."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    return range(min(10_000, first - 2_000), first)
+
+
+_given = set()
+
+
 def free_port(address="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """Never the same twice."""
+    for port in random.sample(_below_ephemeral(), 500):
+        with socket.socket() as probe:
+            if port in _given or probe.connect_ex((address, port)) == 0:
+                continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            _given.add(port)
+            return port
+    raise RuntimeError("no port is free")
 
 
 def die_with_parent():

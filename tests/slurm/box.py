@@ -27,6 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent / "servers")]
 
 from harness import ordinary_user  # noqa: E402
+from server import free_port  # noqa: E402
 from slurm_conf import make_devices, write_configuration  # noqa: E402
 
 NODES = ("n1", "n2", "n3")
@@ -38,15 +39,6 @@ PR_SET_PDEATHSIG = 1
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def free_ports(names):
-    """Distinct ones: each is held until the last is found."""
-    with contextlib.ExitStack() as held:
-        probes = {name: held.enter_context(socket.socket()) for name in names}
-        for probe in probes.values():
-            probe.bind(("127.0.0.1", 0))
-        return {name: probe.getsockname()[1] for name, probe in probes.items()}
 
 
 def until(condition, what, seconds=START_SECONDS):
@@ -111,7 +103,7 @@ class SlurmBox:
             (self.directory / name).mkdir(mode=0o755)
         os.chown(self.home, self.account.pw_uid, self.account.pw_gid)
         make_devices(self.directory)
-        write_configuration(self.directory, free_ports(("login", *NODES)), self.plugstack, self.settings, self.cgroup)
+        write_configuration(self.directory, {name: free_port() for name in ("login", *NODES)}, self.plugstack, self.settings, self.cgroup)
         key = self.directory / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(128))

@@ -8,9 +8,15 @@ shift 3
 
 hostname "$name"
 mount --bind "$box/hosts" /etc/hosts
+resolver=$(readlink -f /etc/resolv.conf || true)
+names=$(cat /etc/resolv.conf 2>/dev/null || true)
 for place in /run /dev/shm; do mount -t tmpfs -o mode=755 "$name" $place; done
 chmod 1777 /dev/shm
 mkdir -p /run/lock
+case $resolver in /run/*)  # Ubuntu's
+  mkdir -p "${resolver%/*}"
+  echo "$names" > "$resolver" ;;
+esac
 # systemd-logind makes one where a user logs in; no job's node has it.
 [ "$name" != login ] || install -d -m 700 -o "$uid" "/run/user/$uid"
 

@@ -190,7 +190,7 @@ int main(int count, char** words) {
   if (is("killed")) ::raise(SIGKILL);
   if (is("cancelled")) ::raise(SIGTERM);
   if (is("silent")) return 0;
-  if (count > 2 && std::strcmp(words[2], "save") == 0) return 0;
+  if (count > 2 && std::strcmp(words[2], "save") == 0) return is("cannot save") ? 3 : 0;
   const pid_t container = start_container();
   const std::vector<int> fds = make_descriptors(container);
   send_message(3, make_text(fds.size() - 1), fds);

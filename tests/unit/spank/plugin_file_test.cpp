@@ -27,7 +27,7 @@ std::string output_of(const std::string& command) {
 TEST_CASE("it exports Slurm's symbols and no other") {
   CHECK(output_of("nm -D --defined-only --format=posix " SPANK_MLCTR " | cut -d' ' -f1 | LC_ALL=C sort") ==
         "plugin_name\nplugin_type\nplugin_version\nslurm_spank_init\nslurm_spank_init_post_opt\n"
-        "slurm_spank_task_exit\nslurm_spank_task_init\nslurm_spank_user_init\nspank_plugin_version\n");
+        "slurm_spank_task_init\nspank_plugin_version\n");
 }
 
 TEST_CASE("it needs libc alone") {
@@ -55,7 +55,6 @@ TEST_CASE("it adds little to slurmstepd's memory") {
       plugin.option(option, "x", 1);
     }
     plugin.call("init_post_opt");
-    plugin.call("user_init");
     say(resident_kib() - before <= 1024 ? "little" : "much");
   });
   CHECK(result.written == "little");

@@ -42,7 +42,6 @@ PluginResult run_task(const std::string& fake, const std::function<void(Plugin&,
     plugin.call("init", arguments);
     plugin.option("container-image", "busybox", 1);
     plugin.call("init_post_opt", arguments);
-    plugin.call("user_init", arguments);
     then(plugin, plugin.call("task_init", arguments));
   });
 }
@@ -273,35 +272,27 @@ TEST_CASE("an option that the step can't take, or a malformed plugstack.conf, en
   CHECK(has(settings.said, "must be an absolute path"));
 }
 
-TEST_CASE("--container-save is done once, after the last task, if all got in") {
+TEST_CASE("--container-save is done when the task has ended, and its failure is the task's") {
   const TemporaryDirectory directory;
-  const auto save = [&](int failing) {
+  /// How the process that Slurm started ends, where its program ends with `code`.
+  const auto save = [&](const std::string& fake, int code, const std::vector<std::string>& arguments = k_fake) {
     std::filesystem::remove(directory / "log");
     return in_process([&](Plugin& plugin) {
-      slurm.task_count = 2;
-      slurm.environment = {"FAKE=", "FAKE_LOG=" + (directory / "log").string(), "PYXIS_CONTAINER_SAVE=out.sqsh"};
-      std::filesystem::current_path("/usr");
-      plugin.call("init", k_fake);
+      slurm.environment = {"FAKE=" + fake, "FAKE_LOG=" + (directory / "log").string(), "PYXIS_CONTAINER_SAVE=out.sqsh"};
+      plugin.call("init", arguments);
       plugin.option("container-image", "busybox", 1);
-      plugin.call("user_init", k_fake);
-      std::filesystem::current_path("/");
-      for (int task = 0; task < 2; ++task) {
-        const pid_t child = ::fork();
-        if (child == 0) {
-          plugin.call("task_init", task == failing ? std::vector<std::string>{"mlctr=/nonexistent"} : k_fake);
-          ::_exit(0);
-        }
-        ::waitpid(child, nullptr, 0);
-      }
-      std::filesystem::remove(directory / "log");
-      plugin.call("task_exit", k_fake);
-      if (std::filesystem::exists(directory / "log")) say("too early");
-      plugin.call("task_exit", k_fake);
+      plugin.call("task_init", arguments);
+      ::_exit(code);
     });
   };
-  CHECK(save(-1).written == "");
-  CHECK(text_of(directory / "log") ==
-        "mlctr\nstep\nsave\n--container-image=busybox\nin /usr\ndescriptor 0\ndescriptor 1\ndescriptor 2\n");
-  save(1);
-  CHECK(!std::filesystem::exists(directory / "log"));
+  CHECK(WEXITSTATUS(save("", 0).status) == 0);
+  CHECK(has(text_of(directory / "log"), "mlctr\nstep\nsave\n--container-image=busybox\n"));
+  CHECK(WEXITSTATUS(save("", 7).status) == 7);
+  CHECK(has(text_of(directory / "log"), "mlctr\nstep\nsave\n"));
+  CHECK(WEXITSTATUS(save("cannot save", 0).status) == 3);
+  CHECK(WEXITSTATUS(save("cannot save", 7).status) == 7);
+  // It never got in.
+  CHECK(WEXITSTATUS(save("fails", 0).status) == 1);
+  CHECK(!has(text_of(directory / "log"), "save\n"));
+  CHECK(WEXITSTATUS(save("", 0, {"mlctr=/nonexistent"}).status) == 1);
 }

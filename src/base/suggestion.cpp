@@ -1,8 +1,8 @@
-#include "cli/suggestion.hpp"
+#include "base/suggestion.hpp"
 
 #include <algorithm>
 
-namespace mlctr::cli {
+namespace mlctr {
 namespace {
 
 constexpr std::size_t k_longest = 64;  // of a word worth comparing: the cost is quadratic
@@ -41,4 +41,4 @@ std::string nearest(std::string_view word, const std::vector<std::string>& words
   return best == nullptr ? std::string() : *best;
 }
 
-}  // namespace mlctr::cli
+}  // namespace mlctr

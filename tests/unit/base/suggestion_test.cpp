@@ -1,8 +1,8 @@
-#include "cli/suggestion.hpp"
+#include "base/suggestion.hpp"
 
 #include <doctest/doctest.h>
 
-using mlctr::cli::nearest;
+using mlctr::nearest;
 
 TEST_CASE("a slip of the finger finds the word that was meant") {
   const std::vector<std::string> words{"pull", "images", "inspect", "rmi", "du", "gc", "login", "logout"};
