@@ -22,7 +22,6 @@ struct HookSettings {
   ForwardCompat forward_compat = ForwardCompat::automatic;
   DriverLayout driver_lib_layout = DriverLayout::own;
   std::vector<std::filesystem::path> cdi_directories{"/etc/cdi", "/var/run/cdi"};
-  std::vector<std::filesystem::path> cdi_allowed_hooks;
 };
 
 struct HookRequest {

@@ -72,7 +72,7 @@ class CdiFiles(Devices):
     def test_a_driver_comes_whole(self):
         self.driver()
         out = self.run_sh(f"cat /dev/nvidia1 /dev/nvidiactl; ls /dev | grep -c 'nvidia[0-9]'; nvidia-smi; echo $TOLD_BY $NVIDIA_VISIBLE_DEVICES;"
-                          f"cd {DRIVER}/lib64; readlink libcuda.so libcuda.so.1; cat /etc/vendor/vendor.conf; : > libcuda.so.580.1 || echo sealed",
+                          f"cd {DRIVER}/lib64; readlink libcuda.so; readlink libcuda.so.1; cat /etc/vendor/vendor.conf; (: > libcuda.so.580.1) || echo sealed",
                           "--device", "nvidia.com/gpu=1")[0]  # fmt: skip
         self.assertEqual(out.splitlines(), ["node nvidia1", "node nvidiactl", "1", "a driver of its own", "cdi void",
                                             "libcuda.so.1", "libcuda.so.580.1", "of the host", "sealed"])  # fmt: skip
@@ -171,7 +171,7 @@ class Survey(Devices):
     def test_a_machine_without_gpus(self):
         self.assertEqual(self.mlctr("gpus", "--json")[0].strip(), "[]")
         out = self.mlctr("doctor", "--gpu", status=1)[0]
-        self.assertIn("no GPU is on the bus", out)
+        self.assertIn("no GPU is on the bus", " ".join(out.split()))
         self.assertIn("Containers can use no GPU here.", out)
 
     def test_gpus_by_index_minor_and_why_not(self):
