@@ -131,16 +131,16 @@ class Push(PushCase):
 
     def test_a_killed_push_is_made_again(self):
         server = registries.writable()
-        self.pull(layout("python"))
+        self.pull(layout("debian"))
         for _ in range(2):
-            process = self.start("push", layout("python"), self.at(server))
+            process = self.start("push", layout("debian"), self.at(server))
             while process.poll() is None and not self.requests(server, "POST"):
                 pass_time(process)
             process.send_signal(signal.SIGKILL)
             process.communicate()
-        self.mlctr("push", layout("python"), self.at(server))
+        self.mlctr("push", layout("debian"), self.at(server))
         self.assert_no_litter()
-        self.assert_unpacks_as(self.layout_of(f"docker://{self.at(server)}"), self.squashfs_of(layout("python")))
+        self.assert_unpacks_as(self.layout_of(f"docker://{self.at(server)}"), self.squashfs_of(layout("debian")))
 
     def test_what_it_says(self):
         server = registries.writable()
