@@ -124,18 +124,33 @@ void leave_task(const char* process_name) {
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
+// Whether the starter is there to hear it: its task may be killed while the container is made.
+bool tell(const Fd& starter, const std::string& text) {
+  try {
+    runtime::send_message(starter, text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd& keeper, const Fd& starter,
                const std::function<HeldContainer(const std::vector<int>&)>& make) {
   HeldContainer held;
+  std::string failure;
   try {
     leave_task("mlctr-holder");
     held = make({place.fd(), starter.get()});
   } catch (const Error& error) {
-    return runtime::send_message(starter, to_text(error));
+    failure = to_text(error);
   } catch (const std::exception& error) {
-    return runtime::send_message(starter, to_text(Error(error.what())));
+    failure = to_text(Error(error.what()));
   }
-  runtime::send_message(starter, "{}");
+  if (!failure.empty()) {
+    if (!tell(starter, failure)) place.remove();  // the next task tries
+    return;
+  }
+  tell(starter, "{}");  // whether it lives or not, the container is the other tasks' as well
   StepDoor(place, step, {.container_socket = held.socket}).serve(keeper);
 }
 

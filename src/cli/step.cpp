@@ -158,9 +158,17 @@ runtime::ProgramEnd run_beside(const StepRequest& request, const Configuration& 
   });
 }
 
+// Where the program failed as well, that is what the step fails with.
 int run_and_save(const StepRequest& request, const Configuration& configuration, const runtime::Host& host) {
   const runtime::ProgramEnd end = run_beside(request, configuration, host);
-  save_if_last(request, configuration);
+  try {
+    save_if_last(request, configuration);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error& error) {
+    if (runtime::shell_exit_code(end) == 0) throw;
+    say(fmt::format("error: {}: {}", request.step.node, printable(error.in_one_line(), 4096)));
+  }
   return end_as(end);
 }
 

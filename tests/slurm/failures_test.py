@@ -1,8 +1,10 @@
 """What goes wrong: told once, with its nodes and in the exit code, and nothing runs on the host."""
 import pathlib
 import re
+import signal
 
 from box import NODES
+from harness import EXIT_OWN_FAILURE
 from slurm_case import SlurmTestCase, image
 
 
@@ -38,24 +40,59 @@ class Causes(SlurmTestCase):
         self.assertEqual(nodes_told(errors, "source path does not exist"), ["n2", "n3"], errors)
 
 
+class AtStart(SlurmTestCase):
+    """What one task made or waits for goes with the step, however the others began."""
+
+    def test_some_tasks_fail(self):
+        script = "[ $SLURM_LOCALID != 0 ] || exit 9; sleep 0.2"
+        self.in_container("-N3", "-n12", "sh", "-c", script, status=9)
+
+    def test_the_first_task_is_killed_as_it_begins(self):
+        self.in_container("-w", "n1", "-n4", "sh", "-c", "[ $SLURM_PROCID != 0 ] || kill -KILL $$; sleep 0.2", status=128 + signal.SIGKILL)
+
+    def test_srun_is_killed(self):
+        """Its tasks are told to end by nobody but Slurm, when the job is cancelled."""
+        script = "sleep 1000 & echo ready; wait"  # Slurm's linuxproc may miss what is forked as it looks
+        process = self.start(*self.words_of_srun("-N3", "-n12", "--unbuffered", f"--container-image={image()}", "sh", "-c", script))
+        for _ in range(12):
+            self.assertEqual(process.stdout.readline(), "ready\n")
+        process.kill()
+        self.checked(self.run_command("scancel", "--me"))
+
+
 class Saving(SlurmTestCase):
-    def test_a_failure_is_the_steps(self):
-        """Known at its end alone: the program itself takes the directory away."""
-        directory = self.home / "out"
-        directory.mkdir()
-        directory.chmod(0o777)
-        words = ["-w", "n1", "-n3", f"--container-image={image()}", f"--container-save={directory}/saved.sqsh"]
-        out, errors = self.srun(*words, "sh", "-c", f"echo ended; sleep 0.$SLURM_PROCID; rm -rf {directory}", status=None)
-        self.assertEqual(out, "ended\n" * 3)
-        self.assertRegex(errors, "saved.sqsh|error: .*Exited with exit code")
-        finished = self.run_command(*self.words_of_srun(*words, "true"))
-        self.assertNotEqual(finished.returncode, 0, finished.stderr)
-        self.assertEqual(len(re.findall(r"mlctr: .*saved\.sqsh", finished.stderr)), 1, finished.stderr)
+    def small_disk(self, node):
+        """A directory of the node's that a container does not fit into."""
+        directory = f"/run/small-{self.home.name}"
+        for words in (["mkdir", directory], ["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "small", directory]):
+            self.checked(self.box.run(*words, node=node, user="root"))
+        self.addCleanup(self.box.run, "umount", directory, node=node, user="root")
+        return directory
+
+    def test_a_failure_at_its_end_is_the_steps(self):
+        """The tasks have run: the disk turns out too small, or the directory is no longer there."""
+        gone = self.home / "out"
+        for directory, cause in ((self.small_disk("n1"), "No space left on device"), (gone, "no such directory")):
+            with self.subTest(cause):
+                gone.mkdir()
+                gone.chmod(0o777)
+                words = ["-w", "n1", "-n3", f"--container-image={image()}", f"--container-save={directory}/saved.sqsh"]
+                script = f"echo ended; [ $SLURM_PROCID != 1 ] || rm -rf {gone}"
+                out, errors = self.srun(*words, "sh", "-c", script, status=EXIT_OWN_FAILURE)
+                self.assertEqual(out, "ended\n" * 3, errors)
+                self.assertEqual(len(re.findall(rf"mlctr: error: n1: [^\n]*{cause}", errors)), 1, errors)
+
+    def test_it_is_checked_before_the_tasks_run(self):
+        words = ["-w", "n1", "-n3", f"--container-image={image()}", f"--container-save={self.home}/nowhere/saved.sqsh"]
+        errors = self.fails(*words, "echo", "ran", says="no such directory")
+        self.assertEqual(nodes_told(errors, "no such directory"), ["n1"], errors)
 
     def test_its_own_exit_code_goes_first(self):
         file = self.home / "saved.sqsh"
         self.srun("-w", "n1", f"--container-image={image()}", f"--container-save={file}", "sh", "-c", "exit 7", status=7)
         self.assertGreater(file.stat().st_size, 4096)
+        words = ["-w", "n1", f"--container-image={image()}", f"--container-save={self.small_disk('n1')}/saved.sqsh"]
+        self.assertIn("No space left on device", self.srun(*words, "sh", "-c", "exit 7", status=7)[1])
 
     def test_it_is_whole_when_srun_ends(self):
         file = self.home / "saved.sqsh"

@@ -22,7 +22,8 @@ from named_containers import change_config
 
 MODE = os.environ.get("MLCTR_SLURM_MODE", "srun")
 CGROUP = bool(os.environ.get("MLCTR_SLURM_CGROUP"))
-SETTLE_SECONDS = 20
+SETTLE_SECONDS = 30
+EPILOG = pathlib.Path(__file__).resolve().parents[2] / "examples/epilog.sh"  # sweeps where Slurm kills all there is, without a word
 
 
 def plugin():
@@ -49,7 +50,8 @@ def shared_box():
     open_fuse()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="mlctr-box-"))
     line = f"required {directory}/lib/spank_mlctr.so mlctr={directory}/bin/mlctr\n" if MODE == "plugin" else ""
-    box = SlurmBox(plugstack=line, directory=directory, cgroup=CGROUP)
+    epilog = directory / "bin/epilog.sh"
+    box = SlurmBox(plugstack=line, settings=[f"Epilog={epilog}"] if CGROUP else [], directory=directory, cgroup=CGROUP)
     atexit.register(box.stop)
     for path, source in (("bin/mlctr", pathlib.Path(os.environ["MLCTR"])), ("lib/spank_mlctr.so", plugin())):
         (directory / path).parent.mkdir()
@@ -57,6 +59,8 @@ def shared_box():
             shutil.copy(source, directory / path)
     (directory / "bin/shim").mkdir()
     (directory / "bin/shim/srun").symlink_to("../mlctr")
+    epilog.write_text(EPILOG.read_text().replace("/usr/bin/mlctr", f"{directory}/bin/mlctr"))
+    epilog.chmod(0o755)
     directory.chmod(0o755)
     return box.start()
 
@@ -183,16 +187,12 @@ class SlurmTestCase(unittest.TestCase):
         def is_clean():
             return not self.processes() and not self.leftovers()
 
-        if CGROUP:  # Slurm killed all there was, without a word: an epilog's `mlctr gc` sweeps
-            with contextlib.suppress(RuntimeError):
-                until(lambda: not self.processes(), "", SETTLE_SECONDS)
-            for node in NODES:
-                self.checked(self.run_command(self.mlctr, "gc", node=node))
         with contextlib.suppress(RuntimeError):
             until(is_clean, "", SETTLE_SECONDS)
         left, pids = self.leftovers(), self.processes()
         what = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in pids if os.path.exists(f"/proc/{pid}")]
-        for pid in pids:  # the next test is not to suffer
+        self.run_command("scancel", "--me")  # the next test is not to suffer
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for node in NODES if left else ():
