@@ -173,6 +173,22 @@ class Gpu(ContainerTestCase):
         listing = subprocess.run(["unsquashfs", "-l", self.home / "kept.sqsh"], capture_output=True, text=True, check=True).stdout
         self.assertNotIn("00-mlctr-driver", listing)
 
+    def test_a_build_has_nothing_of_the_driver(self):
+        """Whatever an image's variables wish for: what is built is to run with the driver of any host."""
+        context = pathlib.Path(tempfile.mkdtemp(dir=self.home))
+        script = f"ls /dev /run > /seen; cat /proc/self/mounts >> /seen; ldconfig; {CACHE_LISTING} >> /seen"
+        (context / "Containerfile").write_text(
+            f"FROM {layout('debian')}\nENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all\nRUN {script}\n")
+        as_root("chmod", "-R", "a+rX", context)
+        self.mlctr("build", "-t", "test/built:1", context, env=self.host)
+        script = f"cat /seen; ls /etc/ld.so.conf.d /etc/OpenCL /run; {CACHE_LISTING}"
+        out, _ = self.mlctr("run", "--env", "NVIDIA_VISIBLE_DEVICES=void", "test/built:1", "sh", "-c", script)
+        self.assertIn("overlay", out)
+        self.assertNotRegex(out, "nvidia|cuda|mlctr/driver|mlctr-driver|vendors")
+        # And such an image gets them where it is run.
+        out, _ = self.mlctr("run", "test/built:1", "sh", "-c", CACHE_LISTING, env=self.host)
+        self.assertIn("/run/mlctr/driver/lib64/libcuda.so.1", out)
+
     def tree_of(self, directory):
         found = subprocess.run(["find", directory, "-printf", "%P %y %s\n"], capture_output=True, text=True, check=True)
         return sorted(line for line in found.stdout.splitlines() if not line.rpartition(" ")[0].endswith(" d"))
