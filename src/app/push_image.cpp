@@ -172,12 +172,13 @@ class Push {
   // The blob it was pulled as, or one that it was compressed to before.
   std::optional<Descriptor> find_there(const PortableLayer& layer) {
     std::vector<Descriptor> candidates;
-    if (layer.descriptor) candidates.push_back(*layer.descriptor);
     using squashfs::BlobCompression;
-    const auto other =
-        request_.compression == BlobCompression::gzip ? BlobCompression::zstd : BlobCompression::gzip;
-    for (const BlobCompression compression : {request_.compression, other}) {
-      if (layer.file.empty()) continue;
+    if (layer.descriptor && (!request_.compression ||
+                             layer.descriptor->media_type.ends_with(compression_name(*request_.compression)))) {
+      candidates.push_back(*layer.descriptor);
+    }
+    for (const BlobCompression compression : {BlobCompression::gzip, BlobCompression::zstd}) {
+      if (layer.file.empty() || request_.compression.value_or(compression) != compression) continue;
       if (const auto blob = find_layer_blob(layer.file, compression_name(compression))) {
         candidates.push_back({layer_media_type(compression), blob->digest, blob->size_bytes, {}});
       }
@@ -204,7 +205,7 @@ class Push {
     const auto upload =
         client_.begin_upload([&](std::uint64_t sent) { progress.downloaded_bytes = sent; }, stop);
     Descriptor blob = write_layer_blob(
-        layer, request_.compression, threads(), [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
+        layer, request_.compression.value_or(squashfs::BlobCompression::gzip), threads(), [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
     upload->finish(blob.digest);
     sent_bytes_ += blob.size_bytes;
     return blob;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The token half of registry authentication (distribution's docs/spec/auth: token.md, oauth.md, jwt.md).
 
-Anonymous users may pull library/ and edge/; known users everything. GET takes Basic, POST a password or a refresh token. Every
+Anonymous users may pull library/ and edge/; known users may pull and push everything. GET takes Basic, POST a password or a refresh token. Every
 request is logged as one JSON line, without secrets, to requests.jsonl. As a class it starts itself as a process.
 """
 import base64
@@ -83,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for scope in scopes:
             kind, name, actions = scope.split(":", 2)
             if kind == "repository" and (user or name.startswith(OPEN_PREFIXES)):
-                access.append({"type": kind, "name": name, "actions": [a for a in actions.split(",") if a == "pull"]})
+                access.append({"type": kind, "name": name, "actions": [a for a in actions.split(",") if a == "pull" or (a == "push" and user)]})
         seconds = self.server.settings["valid_seconds"]
         token = self._sign(user or "", access, seconds)
         self._send(200, {"token": token, "access_token": token, "expires_in": seconds})
