@@ -172,10 +172,16 @@ class Push {
   // The blob it was pulled as, or the one that it was compressed to before.
   std::optional<Descriptor> find_there(const PortableLayer& layer) {
     std::vector<Descriptor> candidates;
-    if (layer.descriptor) candidates.push_back(*layer.descriptor);
-    const std::string compression = compression_name(request_.compression);
-    if (const auto blob = layer.file.empty() ? std::nullopt : find_layer_blob(layer.file, compression)) {
-      candidates.push_back({layer_media_type(request_.compression), blob->digest, blob->size_bytes, {}});
+    using squashfs::BlobCompression;
+    if (layer.descriptor && (!request_.compression ||
+                             layer.descriptor->media_type.ends_with(compression_name(*request_.compression)))) {
+      candidates.push_back(*layer.descriptor);
+    }
+    for (const BlobCompression compression : {BlobCompression::gzip, BlobCompression::zstd}) {
+      if (layer.file.empty() || request_.compression.value_or(compression) != compression) continue;
+      if (const auto blob = find_layer_blob(layer.file, compression_name(compression))) {
+        candidates.push_back({layer_media_type(compression), blob->digest, blob->size_bytes, {}});
+      }
     }
     for (const Descriptor& candidate : candidates) {
       if (client_.has_blob(candidate.digest, stop_.get_token())) {
@@ -199,7 +205,7 @@ class Push {
     const auto upload =
         client_.begin_upload([&](std::uint64_t sent) { progress.downloaded_bytes = sent; }, stop);
     Descriptor blob = write_layer_blob(
-        layer, request_.compression, threads(), [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
+        layer, request_.compression.value_or(squashfs::BlobCompression::gzip), threads(), [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
     upload->finish(blob.digest);
     sent_bytes_ += blob.size_bytes;
     return blob;

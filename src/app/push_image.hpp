@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -16,7 +17,8 @@ namespace mlctr {
 struct PushRequest {
   std::string image;        ///< as find_image takes it
   std::string destination;  ///< a reference with a tag; empty: where the image came from
-  squashfs::BlobCompression compression = squashfs::BlobCompression::gzip;
+  /// Of every layer; absent: as the registry has them, and gzip for those it lacks.
+  std::optional<squashfs::BlobCompression> compression{};
   LayerRewrite rewrite = LayerRewrite::refuse;
 };
 

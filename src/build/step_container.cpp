@@ -55,7 +55,8 @@ runtime::ContainerSpec make_spec(const StepContainer& container, const std::file
                    .copy = []() -> runtime::UnpackedImage { refuse_fallback(); },
                    .before_fuse_overlayfs = [] {},
                    .tell = [](const std::string&) {}};
-  spec.user_entries = container.user_entries;
+  // What a step writes to /etc/passwd is the image's.
+  spec.user_entries = runtime::UserEntries::leave;
   spec.layers = container.stack.size() - 1;
   for (const auto& source : container.sources) spec.stacks.push_back(source.size());
   return spec;

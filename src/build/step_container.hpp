@@ -20,7 +20,6 @@ struct StepContainer {
   std::filesystem::path upper, work;
   std::vector<runtime::Mount> mounts{};
   int own_namespaces = 0;  ///< CLONE_NEWPID …
-  runtime::UserEntries user_entries = runtime::UserEntries::leave;
   std::vector<int> not_for_server{};  ///< descriptors whose end others wait for
 };
 

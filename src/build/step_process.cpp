@@ -19,6 +19,7 @@
 #include "build/step_container.hpp"
 #include "build/step_layer.hpp"
 #include "build/step_mounts.hpp"
+#include "build/unpack_archive.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/process_table.hpp"
 #include "runtime/program.hpp"
@@ -75,7 +76,6 @@ class Worker {
     const StepMounts mounts(step, places_, directory_);
     container_.own_namespaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
     if (step.network == containerfile::RunNetwork::none) container_.own_namespaces |= CLONE_NEWNET;
-    container_.user_entries = runtime::UserEntries::add;
     container_.mounts = step_mounts(container_.own_namespaces);
     container_.mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
     if (!step.script.empty()) {
@@ -85,7 +85,6 @@ class Worker {
 
     std::vector<std::string> targets = mounts.targets();
     for (const runtime::Mount& mount : container_.mounts) targets.push_back(mount.target);
-    for (const char* database : {"/etc/passwd", "/etc/group"}) targets.emplace_back(database);
     changes_.stubs = stubs_of(targets);
 
     const runtime::ProgramEnd end =
@@ -112,6 +111,7 @@ class Worker {
 
   void carry_out(const CopyStep& step) {
     changes_.times = FileTimes::fixed;
+    if (step.job.archives == ArchiveHandling::unpack) load_archive_libraries();
     if (!step.downloads.empty()) {
       downloads_.emplace(open_file(step.downloads, O_RDONLY | O_DIRECTORY), "what was downloaded");
     }

@@ -16,6 +16,7 @@
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "squashfs/inflate.hpp"
+#include "squashfs/layer_error.hpp"
 #include "squashfs/layer_path.hpp"
 #include "squashfs/tar_reader.hpp"
 
@@ -157,12 +158,33 @@ bool is_tar_header(std::span<const std::byte> bytes) {
   return std::memcmp(bytes.data() + k_magic_at, "ustar", 5) == 0;
 }
 
+// Docker unpacks these: to copy them without a word would surprise later.
+void refuse_unknown_compression(const Fd& file) {
+  std::array<std::byte, 6> first{};
+  read_at(file.get(), first, 0, "the archive");
+  const bool is_xz = std::memcmp(first.data(),
+                                 "\xfd"
+                                 "7zXZ",
+                                 6) == 0;
+  if (is_xz || std::memcmp(first.data(), "BZh", 3) == 0) {
+    throw Error(fmt::format("ADD does not unpack what is compressed with {}", is_xz ? "xz" : "bzip2"),
+                "COPY it, and unpack it in a RUN");
+  }
+}
+
 }  // namespace
 
+void load_archive_libraries() {
+  constexpr std::array k_gzip{std::byte{0x1f}, std::byte{0x8b}};
+  Inflater::for_stream(k_gzip);
+  squashfs::TarReader([] { return std::span<const std::byte>(); });
+}
+
 bool is_archive(const Fd& file) {
+  refuse_unknown_compression(file);
   try {
     return is_tar_header(Inflated(file, "the archive").next());
-  } catch (const Error&) {
+  } catch (const squashfs::LayerError&) {
     return false;  // copied as it is
   }
 }

@@ -9,6 +9,9 @@
 
 namespace mlctr::build {
 
+/// To be called before the process enters a rootfs: later the libraries that read archives would be that rootfs's.
+void load_archive_libraries();
+
 /// Whether an open file is one: told by its bytes, not by its name.
 bool is_archive(const Fd& file);
 

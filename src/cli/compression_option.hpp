@@ -8,7 +8,9 @@
 
 namespace mlctr::cli {
 
-inline CLI::Option* add_compression_option(CLI::App& command, squashfs::BlobCompression& compression) {
+/// `Compression`: a BlobCompression, or an optional one that says whether the option was given.
+template <class Compression>
+CLI::Option* add_compression_option(CLI::App& command, Compression& compression) {
   static const std::map<std::string, squashfs::BlobCompression> k_names{{"gzip", squashfs::BlobCompression::gzip},
                                                                         {"zstd", squashfs::BlobCompression::zstd}};
   return command

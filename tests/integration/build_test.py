@@ -2,6 +2,7 @@
 import hashlib
 import io
 import json
+import lzma
 import os
 import pathlib
 import signal
@@ -143,6 +144,9 @@ COPY . /all/
         self.assertEqual(tree["/in/d/f"]["owner"], [11, 12])
         self.assertIn("/as/a.tgz", tree)
         self.assertIn("/in/plain", tree)
+        self.build("FROM BASE\nRUN rm -rf /lib /usr/lib /lib64\nADD a.tgz /in/\n", files={"a.tgz": buffer.getvalue()})
+        self.assertIn("/in/d/f", self.tree())
+        self.build_fails("FROM BASE\nADD a.txz /in/\n", files={"a.txz": lzma.compress(b"")}, says=["Containerfile:2", "xz", "RUN"])
 
     def test_onbuild(self):
         self.build("FROM BASE\nONBUILD COPY a /a\nONBUILD RUN cat /a > /b\n", files={"a": "parent"})
@@ -153,8 +157,17 @@ COPY . /all/
 
     def test_removed_and_replaced(self):
         self.build("FROM BASE\nRUN rm /etc/motd && rm -r /var/www && mkdir /var/www && echo x > /var/www/new\nRUN ls /var/www > /seen; ls /etc >> /seen\n")
-        self.assertEqual(self.run_built("cat", "/seen").split(), ["new", "passwd"])
-        self.assertNotIn("/var/www/index.html", self.tree())
+        self.assertEqual(self.run_built("cat", "/seen").split(), ["new", "hosts", "passwd", "resolv.conf"], "the network's files are mounted")
+        tree = self.tree()
+        self.assertNotIn("/var/www/index.html", tree)
+        self.assertEqual([path for path in tree if path.startswith("/etc/")], ["/etc/passwd"])
+
+    def test_a_step_owns_the_user_databases(self):
+        self.build("FROM BASE\nRUN rm /etc/passwd\nRUN echo x:x:5: > /etc/group && echo y:x:6:5::/:/bin/sh > /etc/passwd\nCOPY --chown=y:x f /f\n",
+                   files={"f": ""})  # fmt: skip
+        tree = self.tree()
+        self.assertEqual((tree["/etc/group"]["size"], tree["/etc/passwd"]["size"]), (7, 19))
+        self.assertEqual(tree["/f"]["owner"], [6, 5])
 
 
 class Mounts(BuildTestCase):
@@ -251,10 +264,31 @@ class Cache(BuildTestCase):
         process = self.start("build", context, stderr=subprocess.DEVNULL)
         until(lambda: any(self.store.glob("steps/*.json")), "the first step")
         process.kill()
-        process.wait()
+        process.communicate()
+        until(lambda: not self.processes(), "the end of all that the build started")
+        for remnant in self.store.glob("containers/.build-*-*"):
+            os.utime(remnant, (0, 0))  # one of this second may be about to be locked
         (context / "Containerfile").write_text(f"FROM {self.base}\nRUN echo 1 > /one\nRUN test -e /one && echo 2 > /two\n")
         self.assertEqual(self.steps(self.mlctr("build", "-t", "test/killed", context)[1]), ["cached", "built"])
         self.assertEqual([d.name for d in self.store.glob("containers/.build-*-*")], [], "what the killed one left is gone")
+
+    def test_interrupted(self):
+        context = self.context({"Containerfile": f"FROM {self.base}\nRUN echo 1 > /one\nRUN echo begun; sleep 600\n"})
+        before = sorted(self.store_files())
+        process = self.start("build", "--progress", "plain", "-t", "test/interrupted", context)
+        for line in process.stderr:
+            if "begun" in line and "echo" not in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        self.assert_nothing_runs()
+        self.assert_no_litter()
+        self.assertEqual([d.name for d in self.store.glob("containers/.build-*-*")], [])
+        kept = [file for file in self.store_files() if file not in before and not file.startswith("locks/")]
+        self.assertEqual(sorted({file.split("/")[0] for file in kept}), ["layers", "steps"], kept)
+        (context / "Containerfile").write_text(f"FROM {self.base}\nRUN echo 1 > /one\nRUN echo 2 > /two\n")
+        self.assertEqual(self.steps(self.mlctr("build", "-t", "test/interrupted", context)[1]), ["cached", "built"])
 
     def test_many_steps(self):
         self.build("FROM BASE\n" + "".join(f"RUN echo {n} >> /log\n" for n in range(45)))
@@ -292,6 +326,8 @@ class Results(BuildTestCase):
         errors = self.build_fails("FROM BASE\nRUN echo left > /left && echo loud && exit 3\n", says=["exit code 3", "loud", "mlctr run -r build:"])
         target = errors.split("mlctr run -r ")[1].split("`")[0]
         self.assertEqual(self.mlctr("run", "-r", target, "cat", "/left")[0], "left\n")
+        self.assertEqual(self.mlctr("run", "-r", "--writable", target, "sh", "-c", "echo more >> /left; cat /left")[0], "left\nmore\n")
+        self.fails("run", "-r", "build:00000000", "true", says="no failed step build:00000000")
 
     def test_full_disk(self):
         with small_filesystem(48 << 20) as directory:

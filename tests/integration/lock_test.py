@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 
 import registries
+from builds import BuildTestCase
 from containers import ContainerTestCase, layout
 from harness import PullTestCase
 
@@ -147,6 +148,24 @@ class DiffContainer(ContainerTestCase):
         self.assertRegex(changes["/bin"][1][0], "mode 0[0-7]+ -> 0711")
         self.mlctr("save", "c", self.home / "tmp/c.sqsh")
         self.assertEqual(self.mlctr("diff", "c", self.home / "tmp/c.sqsh")[0], "")
+
+
+class BuildLocked(BuildTestCase):
+    def test_a_moved_base_is_refused(self):
+        reference = f"{registries.writable().host}/lock/base:1"
+        subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", layout("busybox"), f"docker://{reference}"],
+                       check=True, stdin=subprocess.DEVNULL)  # fmt: skip
+        self.base = reference
+        text = "FROM BASE\nRUN echo x > /x\n"
+        self.build_fails(text, "--locked", says=["there is no mlctr.lock", "mlctr lock"])
+        self.write("mlctr.lock", self.mlctr("lock", "-o", "-", reference)[0], mode=0o644)
+        self.build(text, "--locked")
+        locked = self.manifest()["layers"]
+        push(reference, TOOL_1)
+        self.build(text, "--locked", "--pull", "missing", "--no-cache")
+        self.assertEqual(self.manifest()["layers"], locked)
+        self.build_fails(text + f"COPY --from={reference.replace('base', 'absent')} /x /y\n", "--locked", says="has no .*/lock/absent:1")
+        self.build_fails(text, "--locked", "--pull", "newer", says="locked sha256:.*, now sha256:")
 
 
 class RunLocked(ContainerTestCase):

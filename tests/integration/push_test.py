@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import registries
+from builds import BuildTestCase
 from containers import ContainerTestCase, layout
 from harness import PASSWORD, TREE_LISTING, PullTestCase, as_root, authority, fixtures, tree_of
 
@@ -76,7 +77,11 @@ class Push(PushCase):
             self.assertEqual(result["reference"], self.at(server, image))
             config = json.loads(skopeo("inspect", "--tls-verify=false", "--config", f"docker://{self.at(server, image)}"))
             self.assertEqual(config["rootfs"]["diff_ids"], self.diff_ids(layout(image)))
+<<<<<<< HEAD
             if image != "dialects":  # it has a global pax header, which umoci can't read
+=======
+            if image != "dialects":  # umoci refuses its global pax header
+>>>>>>> refs/heads/build
                 self.assert_unpacks_as(self.layout_of(f"docker://{self.at(server, image)}"), self.squashfs_of(layout(image)))
         self.assert_no_litter()
 
@@ -154,7 +159,11 @@ class Push(PushCase):
         self.fails("push", layout("busybox"), says=["no name in a registry", "destination"])
         self.fails("push", "nothing/here:1", says="no image")
         self.fails("push", layout("busybox"), f"{server.host}/x@sha256:{'0' * 64}", says="digest")
+<<<<<<< HEAD
         self.fails("push", layout("busybox"), f"{server.host}/UPPER:1", says="can't be in the repository")
+=======
+        self.fails("push", layout("busybox"), f"{server.host}/UPPER:1", says=["'U' can't be in", "did you mean .*/upper:1"])
+>>>>>>> refs/heads/build
 
     def test_layers_whose_tar_is_not_known(self):
         server = registries.writable()
@@ -228,6 +237,28 @@ class Archives(PushCase):
         self.fails("save", "--format", "oci-archive", layout("busybox"), "there.tar", says=["exists", "--force"])
         self.fails("save", "--format", "oci-archive", layout("busybox"), "-", says="standard output")
         self.fails("save", "--format", "oci-archive", "nothing:1", "x.tar", says="no image")
+
+
+class Built(BuildTestCase):
+    unpacked_tree = PushCase.unpacked_tree
+    layout_of = PushCase.layout_of
+    assert_unpacks_as = PushCase.assert_unpacks_as
+
+    def test_others_read_what_was_built(self):
+        name = f"{registries.writable().host}/{pathlib.Path(self.home).name.lower().replace('_', 'x')}:1"
+        self.build("FROM BASE\nRUN echo hello > /greeting && rm /etc/motd && ln /greeting /again\nCOPY --chown=5:6 f /d/f\nLABEL a=b\n", files={"f": "f"})
+        result = json.loads(self.mlctr("push", self.tag, name, "--json")[0])
+        config = json.loads(skopeo("inspect", "--tls-verify=false", "--config", f"docker://{name}"))
+        self.assertEqual(config, self.inspected()[1])
+        self.assertEqual(config["config"]["Labels"]["a"], "b")
+        self.assert_unpacks_as(self.layout_of(f"docker://{name}"), self.squashfs_of(self.tag))
+        built = self.json("inspect", self.tag)
+        self.mlctr("rmi", self.tag)
+        self.pull(name)
+        pulled = self.json("inspect", name)
+        self.assertEqual(pulled["digest"], result["digest"])
+        self.assertEqual(pulled["manifest"]["config"]["digest"], built["manifest"]["config"]["digest"], "the image's id")
+        self.assertEqual(self.mlctr("run", "--no-mount-home", name, "cat", "/again")[0], "hello\n")
 
 
 class Commit(ContainerTestCase):
