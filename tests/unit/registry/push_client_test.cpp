@@ -77,7 +77,7 @@ TEST_CASE("a chunk that breaks is gone on with where the registry stands") {
   for (const bool keeps : {false, true}) {
     for (const int at : {0, 1, 400, 999}) {
       FaultyRegistry registry;
-      registry.add_fault({{"fault", "cut-upload"}, {"at", at}, {"keep", keeps}, {"skip", 1}});
+      registry.add_fault({{"fault", "cut-upload"}, {"method", "PATCH"}, {"at", at}, {"keep", keeps}, {"skip", 1}});
       Pusher(registry).check_arrives(some_text(3500));
       CHECK(registry.count("method", "POST") == 1);
     }
@@ -86,7 +86,7 @@ TEST_CASE("a chunk that breaks is gone on with where the registry stands") {
 
 TEST_CASE("a registry that takes less than it was sent gets the rest") {
   FaultyRegistry registry;
-  registry.add_fault({{"fault", "short-patch"}, {"bytes", 300}, {"skip", 1}});
+  registry.add_fault({{"fault", "short-patch"}, {"method", "PATCH"}, {"bytes", 300}, {"skip", 1}});
   Pusher(registry).check_arrives(some_text(3500));
   CHECK(registry.count("content_range", "1300-1999") == 1);
 }
@@ -118,7 +118,7 @@ TEST_CASE("an upload that the registry has forgotten is to begin anew") {
   }
   FaultyRegistry registry;
   // Broken, and then nobody knows where it stands.
-  registry.add_fault({{"fault", "cut-upload"}, {"at", 10}});
+  registry.add_fault({{"fault", "cut-upload"}, {"method", "PATCH"}, {"at", 10}});
   registry.add_fault({{"fault", "status"}, {"status", 405}, {"method", "GET"}, {"path", "uploads"}});
   CHECK_THROWS_AS(Pusher(registry).send(some_text(1500)), UploadLost);
 }
