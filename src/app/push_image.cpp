@@ -205,7 +205,8 @@ class Push {
     const auto upload =
         client_.begin_upload([&](std::uint64_t sent) { progress.downloaded_bytes = sent; }, stop);
     Descriptor blob = write_layer_blob(
-        layer, request_.compression.value_or(squashfs::BlobCompression::gzip), threads(), [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
+        layer, request_.compression.value_or(squashfs::BlobCompression::gzip), threads(),
+        [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
     upload->finish(blob.digest);
     sent_bytes_ += blob.size_bytes;
     return blob;
