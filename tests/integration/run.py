@@ -25,6 +25,10 @@ class TestHang(Exception):
     pass
 
 
+def on_end(*_):
+    raise KeyboardInterrupt  # all else unittest takes for a test's failure, and goes on
+
+
 def on_alarm(*_):
     raise TestHang(f"not done after {TEST_SECONDS} s")
 
@@ -121,7 +125,7 @@ def main():
         sys.exit("set MLCTR to the mlctr to test: MLCTR=build/release/src/cli/mlctr")
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGALRM, on_alarm)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    signal.signal(signal.SIGTERM, on_end)  # so that servers are stopped
     result = LineResult()
     tests = [t for f in options.files for t in flatten(load(f)) if options.pattern in t.id()]
     for test in tests:
@@ -134,4 +138,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(143)
