@@ -2,6 +2,7 @@
 # Epilog= of slurm.conf: root runs it on each node of a job that has ended. Where Slurm kills all processes of a job at once
 # (ProctrackType=proctrack/cgroup), its containers had no time to tidy up: what they kept in this node's /tmp goes here.
 # What still runs, of the user's other jobs, stays. Not needed for new containers to start.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin  # Slurm sets none
 user=${SLURM_JOB_USER:?}
 home=$(getent passwd "$user" | cut -d: -f6)
 cd /

@@ -3,6 +3,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -12,7 +13,7 @@ import unittest
 
 from harness import EXIT_OWN_FAILURE, as_root, binary, is_root
 from named_containers import until
-from steps import STEP_SECONDS, StepTestCase
+from steps import STEP_SECONDS, HeldStep, StepTestCase
 
 VARIABLE, DIRECTORY, FILTER, IDENTITY = 1, 2, 3, 4  # src/spank/hand_off.h
 SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 1, 2, 4, 8
@@ -108,6 +109,28 @@ class Entrypoints(StepTestCase):
         results = self.run_step("true", options=[self.image_with("#!/bin/sh\nexit 0\n"), "--container-entrypoint"])
         self.assertEqual({result["code"] for result in results}, {EXIT_OWN_FAILURE})
         self.assertIn("--no-container-entrypoint", "".join(result["errors"] for result in results))
+
+    @unittest.skipUnless(is_root(), "its tasks are sudo's: run the tests as root")
+    def test_the_task_that_makes_the_container_is_killed(self):
+        """The others get it all the same."""
+        meeting = pathlib.Path(tempfile.mkdtemp(dir=self.home))
+        meeting.chmod(0o777)
+        script = f"echo x >> {meeting}/entered; until [ -e {meeting}/go ]; do sleep 0.05; done"
+        image = self.image_with(f'#!/bin/sh\nshift; {script}; exec "$@"\n')
+        mlctr = [str(binary()), "step", "run", image, "--container-entrypoint", f"--container-mounts={meeting}:{meeting}", "--"]
+        step = subprocess.Popen(self.step_command("hold", 1, *mlctr, "true"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.home)
+        try:
+            until((meeting / "entered").exists, "the start of the entrypoint")
+            task = int(pathlib.Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text())
+            os.kill(task, signal.SIGKILL)
+            until(lambda: " (mlctr) Z " in pathlib.Path(f"/proc/{task}/stat").read_text(), "the task's end")
+            (meeting / "go").touch()
+            held = HeldStep(step, mlctr)
+            self.assertEqual(held.first[0]["code"], -signal.SIGKILL)
+            self.assertEqual(held.task("cat", str(meeting / "entered"))["out"], "x\n")
+        finally:
+            (meeting / "go").touch()
+            step.communicate()
 
     def test_one_that_cant_run(self):
         results = self.run_step("true", options=[self.image_with("#!/no/such/shell\n"), "--container-entrypoint"])

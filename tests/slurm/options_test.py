@@ -25,7 +25,7 @@ class Alone(SlurmTestCase):
         """It runs once, when the container starts; what it sets is there for the tasks."""
         script = "echo from the entrypoint; echo once >> /ran; export SET=by-entrypoint; exec \"$@\""
         entered = image(Entrypoint=("/bin/sh", "-c", script, "entrypoint"))
-        show = ["-n2", "sh", "-c", "cat /ran 2>/dev/null; echo set: $SET"]
+        show = ["-n2", "sh", "-c", "echo $(cat /ran 2>/dev/null) set: $SET"]
 
         def run(*options):
             out, errors = self.srun(f"--container-image={entered}", *options, *show)
@@ -33,8 +33,8 @@ class Alone(SlurmTestCase):
 
         self.assertEqual(run(), (2 * "set:\n", False))
         self.assertEqual(run("--no-container-entrypoint"), (2 * "set:\n", False))
-        self.assertEqual(run("--container-entrypoint"), (2 * "once\nset: by-entrypoint\n", False))
-        self.assertEqual(run("--container-entrypoint", "--container-entrypoint-log"), (2 * "once\nset: by-entrypoint\n", True))
+        self.assertEqual(run("--container-entrypoint"), (2 * "once set: by-entrypoint\n", False))
+        self.assertEqual(run("--container-entrypoint", "--container-entrypoint-log"), (2 * "once set: by-entrypoint\n", True))
 
     def test_readonly_by_name(self):
         some = ["-w", "n1", f"--container-image={image()}", "--container-name=c"]
