@@ -83,11 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for scope in scopes:
             kind, name, actions = scope.split(":", 2)
             if kind == "repository" and (user or name.startswith(OPEN_PREFIXES)):
-<<<<<<< HEAD
                 access.append({"type": kind, "name": name, "actions": [a for a in actions.split(",") if a == "pull" or user]})
-=======
-                access.append({"type": kind, "name": name, "actions": [a for a in actions.split(",") if a == "pull" or (a == "push" and user)]})
->>>>>>> refs/heads/build
         seconds = self.server.settings["valid_seconds"]
         token = self._sign(user or "", access, seconds)
         self._send(200, {"token": token, "access_token": token, "expires_in": seconds})
