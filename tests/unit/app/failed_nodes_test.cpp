@@ -27,7 +27,7 @@ TEST_CASE("names of nodes are folded as Slurm does") {
 }
 
 TEST_CASE("nodes that share a place tell a cause once") {
-  const TemporaryDirectory place;
+  const test::TemporaryDirectory place;
   const auto ask = [&](const std::string& node, const std::string& cause) {
     return std::async(std::launch::async,
                       [&place, node, cause] { return nodes_that_failed(place.path(), step_on(node), cause, 3, 30s); });
@@ -40,7 +40,7 @@ TEST_CASE("nodes that share a place tell a cause once") {
 }
 
 TEST_CASE("other causes, other steps and lone nodes are told by themselves") {
-  const TemporaryDirectory place;
+  const test::TemporaryDirectory place;
   const std::vector<std::string> alone{"n1"};
   CHECK(nodes_that_failed(place.path(), step_on("n1"), "cause", 1, 30s) == alone);
   CHECK(nodes_that_failed(place.path(), step_on("n1"), "cause", 3, 0s) == alone);
