@@ -30,8 +30,8 @@ struct DocumentScalar {
 struct DocumentMember;
 struct DocumentNode {
   std::size_t line = 0;
-  /// monostate: null
-  std::variant<std::monostate, DocumentScalar, std::vector<DocumentNode>, std::vector<DocumentMember>> value{};
+  /// monostate: null. No initializer: clang would want DocumentMember for it before it is there.
+  std::variant<std::monostate, DocumentScalar, std::vector<DocumentNode>, std::vector<DocumentMember>> value;
 };
 struct DocumentMember {
   std::string key;
