@@ -123,7 +123,7 @@ std::vector<SelectedGpu> first_of_step(unsigned count, const GpuChoice& choice) 
   }
   std::vector<std::string> looked_at;
   for (const std::string_view word : list_words(choice.visible)) looked_at.emplace_back(word);
-  std::ranges::stable_partition(all, [&](const SelectedGpu& each) {
+  std::stable_partition(all.begin(), all.end(), [&](const SelectedGpu& each) {
     return std::ranges::any_of(looked_at, [&](const std::string& name) {
       return whole_number(name) == each.gpu.index || is_uuid_like(each.gpu.uuid, name);
     });
