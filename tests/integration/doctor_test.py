@@ -381,7 +381,7 @@ class SiteTest(DoctorTestCase):
     def test_devices(self):
         """Any will do: it is opened, no more."""
         self.with_nvidia("mknod -m 0666 $dev/nvidia0 c 1 3")
-        self.assert_found(self.doctor()["GPU"], "ok", "NVIDIA driver 550.54.15, 1 device opened", "--host-devices")
+        self.assert_found(self.doctor()["GPU"], "ok", "NVIDIA driver 550.54.15, 1 device opened", "mlctr run --gpus all")
 
     def test_devices_of_a_job_that_is_not_ours(self):
         self.with_nvidia("mknod -m 0600 $dev/nvidia0 c 1 3")
