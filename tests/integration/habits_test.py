@@ -12,7 +12,7 @@ class Habits(NamedContainerTestCase):
     def test_options_of_other_tools(self):
         for option, hint in (
             ("-it", "a terminal needs no option"), ("-v/a:/b", "--mount SRC:DST"), ("--volume=/a:/b", "--mount SRC:DST"),
-            ("-u", "--remap-root"), ("-u0", "--remap-root"), ("--user=0", "--remap-root"), ("--gpus", "--host-devices"),
+            ("-u", "--remap-root"), ("-u0", "--remap-root"), ("--user=0", "--remap-root"),
             ("-p", "the host's network"), ("--publish=80:80", "the host's network"), ("--network=host", "--unshare net"),
             ("-d", "exec"), ("--read", "run --help"),
         ):  # fmt: skip
