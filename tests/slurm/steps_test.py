@@ -1,10 +1,14 @@
 """One step in a container: what the task finds, by option."""
+import collections
+import json
 import pathlib
 import shutil
 import signal
 import tempfile
 
+import registries
 from box import NODES
+from harness import authority
 from slurm_case import SlurmTestCase, image
 
 
@@ -30,6 +34,22 @@ class Images(SlurmTestCase):
         self.assertEqual(out, 24 * "layer three\n")
         self.assertLessEqual(errors.count("is ready"), 3)
         self.assertEqual(list((self.home / ".local/share/mlctr/tmp").glob("*")), [])
+
+    def test_a_store_that_nodes_share_gets_each_layer_once(self):
+        """All ask at once for what is on a registry; the store is in a home that the nodes share. Which layers there are each
+        node asks (the manifest and the configuration)."""
+        with registries.nginx(slow_rate="300k") as nginx:
+            host = nginx.host["slow"]
+            shutil.copy(authority().certificate, self.home / "ca.pem")
+            with (self.home / ".config/mlctr/mlctr.toml").open("a") as settings:
+                settings.write(f'[registries."{host}"]\nca_file = "{self.home}/ca.pem"\n')
+            out = self.in_container("-N3", "-n24", "--ntasks-per-node=8", "hostname", image=f"{host}/library/busybox:1", seconds=170)
+            counts = collections.Counter(request["path"].rpartition("/")[2] for request in nginx.requests(blob=True))
+        self.assertEqual(sorted(out.split()), sorted(8 * NODES))
+        described = json.loads(self.checked(self.run_command(self.mlctr, "inspect", "--json", f"{host}/library/busybox:1"))[0])
+        layers = [layer["digest"] for layer in described["layers"]]
+        self.assertGreater(len(layers), 1)
+        self.assertEqual([counts[layer] for layer in layers], [1] * len(layers), counts)
 
     def test_squashfs_file(self):
         self.checked(self.run_command(self.mlctr, "pull", "--quiet", image()))
