@@ -100,6 +100,17 @@ class HeldLease final : public Lock::Held {
   std::jthread renewer_;
 };
 
+// sshfs shows a directory as it was for 20 s, NFS for up to a minute. What this host changes in it, it looks at anew:
+// without that, each turn of a lease between two nodes would take as long. Only when a listing has been found wrong: a
+// thousand nodes may be watching.
+void refresh_listing(const std::filesystem::path& directory) {
+  try {
+    const TemporaryFile change(directory / ("look-" + random_suffix()));
+  } catch (const SysError&) {
+    return;  // no longer there, or not ours to write: as it is, then
+  }
+}
+
 bool is_free(std::string_view content) {
   return content.starts_with(k_free);
 }
@@ -117,17 +128,25 @@ LeaseWatch::LeaseWatch(std::filesystem::path directory, LeaseTimes times)
     : directory_(std::move(directory)), times_(times), last_changed_(std::chrono::steady_clock::now()) {}
 
 LeaseWatch::State LeaseWatch::read_state() const {
+  std::uint64_t missing = 0;
   for (;;) {
     const std::vector<std::uint64_t> generations = list_generations(directory_);
     if (generations.empty()) return {};
-    const std::filesystem::path file = directory_ / std::to_string(generations.back());
+    const std::uint64_t highest = generations.back();
+    const std::filesystem::path file = directory_ / std::to_string(highest);
     // Opened anew each time: that is when a network filesystem asks its server for news.
     const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd && (errno == ENOENT || errno == ESTALE)) continue;
+    if (!fd && (errno == ENOENT || errno == ESTALE)) {
+      // Listed again and again, and not there: as good as a holder that does nothing.
+      if (missing == highest) return {highest, std::string(k_held)};
+      missing = highest;
+      refresh_listing(directory_);
+      continue;
+    }
     if (!fd) throw SysError("cannot open " + file.string());
     std::string content(512, '\0');
     content.resize(read_at(fd.get(), std::as_writable_bytes(std::span(content)), 0, file.string()));
-    return {generations.back(), std::move(content)};
+    return {highest, std::move(content)};
   }
 }
 
@@ -153,8 +172,15 @@ std::unique_ptr<Lock::Held> LeaseWatch::claim(std::uint64_t generation) const {
   make_store_directory(directory_);
   const std::filesystem::path file = directory_ / std::to_string(generation);
   Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!fd && (errno == EEXIST || errno == ENOENT)) return nullptr;
-  if (!fd) throw SysError("cannot create " + file.string());
+  if (!fd) {
+    const int reason = errno;
+    struct stat status {};
+    // SFTP has no word for "it exists": sshfs says EPERM then.
+    const bool is_there = reason == EEXIST || ::lstat(file.c_str(), &status) == 0;
+    if (!is_there && reason != ENOENT) throw SysError("cannot create " + file.string(), reason);
+    refresh_listing(directory_);
+    return nullptr;
+  }
   share_with_group(fd.get(), directory_);
   rewrite(fd.get(), held_content(0));
   sync_directory(directory_);

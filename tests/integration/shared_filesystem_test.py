@@ -1,16 +1,18 @@
-"""One store for several nodes, on a filesystem that is really shared, GlusterFS: each blob crosses the network once, and a node
-that dies holds up nobody for long."""
+"""One store for several nodes, on filesystems that are really shared: each blob crosses the network once, and a node that dies
+holds up nobody for long. With locks (GlusterFS) and without any (sshfs), where leases take their place."""
 import collections
 import contextlib
 import signal
 import time
+import unittest
 
 import registries
 from gluster import Gluster
 from harness import PullTestCase, is_root
+from sshfs import Sshfs
 
 PYTHON = "library/python:3.8"
-SECONDS = 150
+SECONDS = 180  # a lease expires after 30
 
 
 def until(condition, seconds=SECONDS):
@@ -22,13 +24,15 @@ def until(condition, seconds=SECONDS):
     return True
 
 
-class SharedStore(PullTestCase):
+class SharedStore:
+    """Of the two test cases below: `filesystem` makes it."""
+
     def setUp(self):
         super().setUp()
         self.assertTrue(is_root(), "a filesystem is mounted")
         self.all = contextlib.ExitStack()
         self.addCleanup(self.all.close)
-        served = self.all.enter_context(Gluster())
+        served = self.all.enter_context(self.filesystem())
         self.shared = served.shared  # on the server: a node may see it late
         self.nodes = [self.all.enter_context(served.node()) for _ in range(2)]
         self.store = self.nodes[1][0] / "store"  # the one that lives
@@ -84,3 +88,15 @@ class SharedStore(PullTestCase):
         self.finish([self.start_on(0, "pull", "--quiet", f"{host}/{PYTHON}")])
         out, _ = self.mlctr("run", f"{host}/{PYTHON}", "python3", "-c", "print(6 * 7)", env={"MLCTR_CONTAINERS": str(self.home / "containers")})
         self.assertEqual(out, "42\n")
+
+
+class WithLocks(SharedStore, PullTestCase):
+    filesystem = Gluster
+
+
+class WithoutLocks(SharedStore, PullTestCase):
+    filesystem = Sshfs
+
+
+if __name__ == "__main__":
+    unittest.main()
