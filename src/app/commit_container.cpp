@@ -100,9 +100,8 @@ class LayeredCommit {
     UnnamedFile file(store_.root() / "tmp");
     std::optional<squashfs::ChangesLayer> layer;
     read_container(configuration_, container_, request_.running, [&](const BaseImage& image) {
-      layer = squashfs::write_changes_layer(
-          image.squashfs, {open_file(container_.upper, O_RDONLY | O_DIRECTORY), container_.upper}, file.fd(),
-          pack_options(configuration_), stop_);
+      layer = squashfs::write_changes_layer(image.squashfs, changes_of(container_), file.fd(),
+                                            pack_options(configuration_), stop_);
       files_ = container_provenance(container_.record, image);
       base_squashfs_ = image.squashfs;
     });

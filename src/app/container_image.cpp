@@ -110,6 +110,10 @@ void read_files_as_owner() {
   }
 }
 
+squashfs::UpperDirectory changes_of(const StoredContainer& container) {
+  return {open_file(container.upper, O_RDONLY | O_DIRECTORY), container.upper, mask_driver_traces(container)};
+}
+
 squashfs::PackOptions pack_options(const Configuration& configuration) {
   return {.threads = configuration.threads > 0 ? configuration.threads : std::thread::hardware_concurrency(),
           .compression_level = configuration.compression_level,
@@ -156,8 +160,8 @@ void write_container_image(const Configuration& configuration, const StoredConta
     progress->phase = Phase::merging;
     std::vector<AddedFile> files = container_provenance(container.record, base);
     if (!base.config_body.empty()) files.push_back({"/.mlctr/config.json", own_config(base.config_body)});
-    squashfs::merge_upper(base.squashfs, {open_file(container.upper, O_RDONLY | O_DIRECTORY), container.upper}, files,
-                          output, pack_options(configuration), std::move(stop), progress.get());
+    squashfs::merge_upper(base.squashfs, changes_of(container), files, output, pack_options(configuration),
+                          std::move(stop), progress.get());
     progress->phase = Phase::done;
   });
 }

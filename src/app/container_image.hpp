@@ -28,6 +28,9 @@ void read_files_as_owner();
 void read_container(const Configuration& configuration, const StoredContainer& container, RunningContainers running,
                     const std::function<void(const BaseImage&)>& read);
 
+/// Its changes, without what a driver of the host's has left in a container that runs.
+squashfs::UpperDirectory changes_of(const StoredContainer& container);
+
 squashfs::PackOptions pack_options(const Configuration& configuration);
 
 /// What an image made from the container says of it in /.mlctr: provenance.json, and base/{manifest,config}.json.

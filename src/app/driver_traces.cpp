@@ -53,11 +53,19 @@ void write_in_place_of(const runtime::Rootfs& tree, const std::string& path, con
   ::renameat(directory->get(), temporary.c_str(), directory->get(), place.name.c_str());
 }
 
-void restore_cache(const runtime::Rootfs& tree) {
+std::optional<runtime::FormerCache> former_cache(const runtime::Rootfs& tree) {
   const auto now = tree.read(runtime::k_ld_cache, runtime::k_max_ld_cache_bytes);
-  const auto before = now ? runtime::without_driver(*now) : std::nullopt;
+  return now ? runtime::without_driver(*now) : std::nullopt;
+}
+
+bool is_own(const runtime::FormerCache& cache) {
+  return cache.owner == runtime::CacheOwner::container && !cache.bytes.empty();
+}
+
+void restore_cache(const runtime::Rootfs& tree) {
+  const auto before = former_cache(tree);
   if (!before) return;
-  if (before->owner == runtime::CacheOwner::container && !before->bytes.empty()) {
+  if (is_own(*before)) {
     write_in_place_of(tree, runtime::k_ld_cache, before->bytes);
   } else {
     remove_file(tree, runtime::k_ld_cache);  // the image's shows again
@@ -67,15 +75,21 @@ void restore_cache(const runtime::Rootfs& tree) {
 std::vector<std::string> parse(std::string_view text) {
   std::vector<std::string> paths;
   for (std::size_t end = 0; (end = text.find('\0')) != text.npos; text.remove_prefix(end + 1)) {
-    paths.emplace_back(text.substr(0, end));
+    if (text.starts_with('/')) paths.emplace_back(text.substr(0, end));
   }
   return paths;
 }
 
+std::optional<runtime::Rootfs> open_tree(const std::filesystem::path& directory) {
+  Fd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return std::nullopt;
+  return runtime::Rootfs(std::move(root));
+}
+
 void clean(const std::filesystem::path& directory, const std::vector<std::string>& made) {
-  const Fd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) return;
-  const runtime::Rootfs tree(Fd(::fcntl(root.get(), F_DUPFD_CLOEXEC, 0)));
+  const auto found = open_tree(directory);
+  if (!found) return;
+  const runtime::Rootfs& tree = *found;
   restore_cache(tree);
   remove_file(tree, runtime::k_driver_conf);
   std::for_each(made.rbegin(), made.rend(), [&](const std::string& path) { remove_if_unused(tree, path); });
@@ -102,6 +116,24 @@ void remove_driver_traces(const std::filesystem::path& container) noexcept {
     ::unlink(file.c_str());
   } catch (const std::exception&) {
   }
+}
+
+squashfs::UpperMask mask_driver_traces(const StoredContainer& container) {
+  squashfs::UpperMask mask;
+  const std::filesystem::path file = container.upper.parent_path() / k_file;
+  if (::access(file.c_str(), F_OK) != 0) return mask;
+  const auto in_upper = [](std::string_view path) { return std::string(path.substr(1)); };
+  for (const std::string& path : parse(read_file_if_any(file))) mask.left_out_if_empty.insert(in_upper(path));
+  mask.left_out.insert(in_upper(runtime::k_driver_conf));
+  const auto tree = open_tree(container.upper);
+  const auto before = tree ? former_cache(*tree) : std::nullopt;
+  if (!before) return mask;
+  if (is_own(*before)) {
+    mask.contents.emplace(in_upper(runtime::k_ld_cache), before->bytes);
+  } else {
+    mask.left_out.insert(in_upper(runtime::k_ld_cache));
+  }
+  return mask;
 }
 
 }  // namespace mlctr

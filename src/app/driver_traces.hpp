@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "squashfs/upper_layer.hpp"
 #include "store/container_store.hpp"
 
 namespace mlctr {
@@ -22,5 +23,8 @@ void note_driver_traces(const Fd& file, const std::vector<std::string>& made);
 /// Of a container that does not run; nothing where there are none. `container`: its directory in the store. Keeps what
 /// somebody has written to since. Throws nothing: what can't be cleaned stays for the next time.
 void remove_driver_traces(const std::filesystem::path& container) noexcept;
+
+/// Of one that may run: what an image made of it meanwhile is to have in their place.
+squashfs::UpperMask mask_driver_traces(const StoredContainer& container);
 
 }  // namespace mlctr

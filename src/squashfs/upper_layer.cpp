@@ -14,6 +14,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/error.hpp"
@@ -77,6 +79,7 @@ class UpperPacker {
   UpperPacker(UpperDirectory upper, const Tree& base, BlockWriter& writer, const LayerLimits& limits)
       : here_(std::move(upper.directory)),
         name_(std::move(upper.name)),
+        mask_(std::move(upper.mask)),
         base_(base),
         writer_(writer),
         packer_(writer),
@@ -125,6 +128,18 @@ class UpperPacker {
     return name.empty() ? path : fmt::format("{}/{}", path, name);
   }
 
+  std::string path_in_upper(std::string_view name) const { return path(name).substr(name_.native().size() + 1); }
+
+  bool is_in(const std::set<std::string, std::less<>>& paths, const std::string& name) const {
+    return !paths.empty() && paths.contains(path_in_upper(name));
+  }
+
+  std::optional<std::string_view> masked_content(const std::string& name) const {
+    if (mask_.contents.empty()) return std::nullopt;
+    const auto found = mask_.contents.find(path_in_upper(name));
+    return found == mask_.contents.end() ? std::nullopt : std::optional<std::string_view>(found->second);
+  }
+
   void visit(const std::string& name) {
     struct stat status {};
     if (::fstatat(here_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -132,6 +147,7 @@ class UpperPacker {
       refuse_unreadable(path(name));
     }
     count_entry(name);
+    if (is_left_out(name, status)) return;
     if (S_ISDIR(status.st_mode)) return enter(name);
     if (status.st_nlink > 1) {
       const auto [known, is_new] = linked_.try_emplace(id_of(status), InodeIndex{0});
@@ -139,6 +155,20 @@ class UpperPacker {
       return add_name(name, known->second);
     }
     add_name(name, add_other(name, status));
+  }
+
+  bool is_left_out(const std::string& name, const struct stat& status) {
+    if (S_ISDIR(status.st_mode)) return false;  // leave() knows
+    if (is_in(mask_.left_out, name)) return true;
+    if (!S_ISREG(status.st_mode) || status.st_size != 0 || !is_in(mask_.left_out_if_empty, name)) return false;
+    hide_below(name);
+    return true;
+  }
+
+  void hide_below(const std::string& name) {
+    const auto& below = open_.back().below;
+    if (!below || !base_.directory(*below).children.contains(name)) return;
+    add_name(name, tree_.add({.kind = Whiteout{}, .permissions = 0}));
   }
 
   void add_name(const std::string& name, InodeIndex index) {
@@ -162,12 +192,20 @@ class UpperPacker {
   }
 
   void leave() {
+    const bool is_empty = tree_.directory(open_.back().directory).children.empty();
     open_.pop_back();
     if (open_.empty()) return;
+    if (is_empty) leave_out_empty(open_.back().names[open_.back().next - 1]);
     Fd parent(::openat(here_.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!parent) refuse_unreadable(path());
     if (id_of(stat_of(parent.get(), path())) != open_.back().id) refuse_changed(path());  // moved away meanwhile
     here_ = std::move(parent);
+  }
+
+  void leave_out_empty(const std::string& name) {
+    if (!is_in(mask_.left_out_if_empty, name)) return;
+    tree_.directory(open_.back().directory).children.erase(name);
+    hide_below(name);
   }
 
   void describe_directory(InodeIndex index, const struct stat& status, std::optional<InodeIndex> below) {
@@ -225,7 +263,8 @@ class UpperPacker {
     if (xattrs.is_elsewhere) refuse_elsewhere(path);
     if (xattrs.is_whiteout && status.st_size == 0) return tree_.add({.kind = Whiteout{}, .permissions = 0});
 
-    PackedFile packed = pack(file, status, path);
+    const auto masked = masked_content(name);
+    PackedFile packed = masked ? pack(*masked) : pack(file, status, path);
     Inode inode{.kind = std::move(packed.content), .xattrs = tree_.xattr_index(std::move(xattrs.own))};
     set_attributes(inode, status, find_below(name, inode.kind));
     const InodeIndex index = tree_.add(std::move(inode));
@@ -245,6 +284,13 @@ class UpperPacker {
       copy(file, data, end, path);
       at = end;
     }
+    return packer_.end_file();
+  }
+
+  PackedFile pack(std::string_view content) {
+    count_bytes(content.size());
+    packer_.begin_file(content.size());
+    packer_.append(std::as_bytes(std::span(content)));
     return packer_.end_file();
   }
 
@@ -306,6 +352,7 @@ class UpperPacker {
 
   Fd here_;
   const std::filesystem::path name_;
+  const UpperMask mask_;
   const Tree& base_;
   BlockWriter& writer_;
   BlockPacker packer_;

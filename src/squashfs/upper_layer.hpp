@@ -8,7 +8,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
 #include <stop_token>
+#include <string>
 
 #include "base/fd.hpp"
 #include "squashfs/compressor_pool.hpp"
@@ -18,9 +22,18 @@
 
 namespace mlctr::squashfs {
 
+/// What a layer does not take as it is, by paths in the upper directory ("etc/hosts").
+struct UpperMask {
+  std::map<std::string, std::string, std::less<>> contents;  ///< regular files, and what they have in the layer
+  std::set<std::string, std::less<>> left_out;               ///< other than directories; the base's show again
+  /// Made where there was nothing: left out while they are empty, and anything of the base there stays hidden.
+  std::set<std::string, std::less<>> left_out_if_empty;
+};
+
 struct UpperDirectory {
   Fd directory;                ///< readable; used up
   std::filesystem::path name;  ///< for messages
+  UpperMask mask{};
 };
 
 /// Writes data blocks to `output` from k_data_start on, in the pool's format. Every name is opened by descriptor and

@@ -173,6 +173,33 @@ class Gpu(ContainerTestCase):
         listing = subprocess.run(["unsquashfs", "-l", self.home / "kept.sqsh"], capture_output=True, text=True, check=True).stdout
         self.assertNotIn("00-mlctr-driver", listing)
 
+    def test_an_image_of_a_running_container_has_nothing_of_the_driver(self):
+        self.mlctr("create", "--name", "kept", layout("debian"))
+        self.mlctr("run", "--remap-root", "kept", "sh", "-c", "mkdir /opt/own; echo /opt/own > /etc/ld.so.conf.d/own.conf; ldconfig")
+        before = self.saved("before.sqsh")
+        self.variables = self.host
+        process = self.start("run", "--remap-root", "--gpus", "all", "kept", "sh", "-c", f"{CACHE_LISTING}; echo ready; read line", stdin=subprocess.PIPE)
+        try:
+            self.assertIn("/run/mlctr/driver/lib64/libcuda.so.1", process.stdout.readline())
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            self.assertEqual(self.saved("live.sqsh", "--live"), before)
+            self.mlctr("commit", "--live", "kept", "test/live:1")
+        finally:
+            process.communicate("\n", timeout=60)
+        out, _ = self.mlctr("run", "test/live:1", "sh", "-c", f"{CACHE_LISTING}; ls /etc/ld.so.conf.d; ls /etc/OpenCL /run/mlctr; true")
+        self.assertNotIn("libcuda", out)
+        self.assertIn("own.conf", out)
+        self.assertNotRegex(out, "mlctr|vendors")
+
+    def saved(self, name, *options):
+        """The files of the container "kept" once saved, with what tells their content."""
+        self.mlctr("save", *options, "kept", self.home / name)
+        with tempfile.TemporaryDirectory(dir=self.home) as directory:
+            subprocess.run(["unsquashfs", "-no-progress", "-d", f"{directory}/x", self.home / name, "etc", "opt", "run", "usr/share"], capture_output=True, check=True)
+            files = subprocess.run("find . -type f -exec sha256sum {} + | sort -k 2; find . ! -type f | sort", shell=True, cwd=f"{directory}/x",
+                                   capture_output=True, text=True, check=True)  # fmt: skip
+            return files.stdout
+
     def test_a_build_has_nothing_of_the_driver(self):
         """Whatever an image's variables wish for: what is built is to run with the driver of any host."""
         context = pathlib.Path(tempfile.mkdtemp(dir=self.home))

@@ -36,10 +36,10 @@ struct Overlay {
   }
 
   std::filesystem::path merge(std::string_view name = "image.sqsh", unsigned threads = 2,
-                              const LayerLimits& limits = {}) const {
+                              const LayerLimits& limits = {}, const UpperMask& mask = {}) const {
     const std::filesystem::path path = directory / name;
     const Fd output = open_file(path, O_RDWR | O_CREAT | O_TRUNC);
-    merge_upper(base, {open_file(upper, O_RDONLY | O_DIRECTORY), upper}, {{"/.mlctr/config.json", "{}"}}, output.get(),
+    merge_upper(base, {open_file(upper, O_RDONLY | O_DIRECTORY), upper, mask}, {{"/.mlctr/config.json", "{}"}}, output.get(),
                 {.threads = threads, .compression_level = 1, .limits = limits}, {}, nullptr);
     return path;
   }
@@ -219,4 +219,38 @@ TEST_CASE("what can't be taken as it is gets refused by name") {
     for (int i = 0; i < 4; ++i) overlay.directory.write(fmt::format("upper/{}", i), "");
     CHECK(contains(thrown_by([&] { overlay.merge("i", 1, {.max_entries = 3}); }).hint, "pull.max_layer_entries"));
   }
+}
+
+TEST_CASE("a mask leaves files out, gives others a content, and goes by paths, not names") {
+  Overlay overlay;
+  SampleImage base(overlay.base);
+  base.add_file("etc/cache", "of the base");
+  base.add_file("gone/inner", "of the base");
+  base.add_file("gone.txt", "of the base");
+  base.finish();
+  for (const char* path : {"etc/cache", "etc/conf", "etc/own", "opt/conf", "written/file"}) {
+    overlay.directory.write(fmt::format("upper/{}", path), "of the upper");
+  }
+  for (const char* path : {"etc/empty", "gone.txt", "opt/empty"}) {
+    overlay.directory.write(fmt::format("upper/{}", path), "");
+  }
+  std::filesystem::create_directories(overlay.upper / "gone");
+  overlay.set("gone", "user.overlay.opaque", "y");
+  std::filesystem::create_directories(overlay.upper / "made/deep");
+  const auto image = overlay.merge("image.sqsh", 2, {},
+                                   {.contents = {{"etc/own", "masked"}},
+                                    .left_out = {"etc/cache", "etc/conf"},
+                                    .left_out_if_empty = {"made", "made/deep", "written", "written/file", "etc/empty",
+                                                          "gone", "gone.txt"}});
+  CHECK(content(image, "etc/cache") == "of the base");
+  CHECK(content(image, "etc/conf") == "nothing there");
+  CHECK(content(image, "etc/own") == "masked");
+  CHECK(content(image, "etc/empty") == "nothing there");
+  CHECK(content(image, "opt/conf") == "of the upper");
+  CHECK(content(image, "opt/empty") == "");
+  CHECK(content(image, "written/file") == "of the upper");
+  const auto& names = tree_of(image).directory(k_root).children;
+  CHECK_FALSE(names.contains("made"));
+  CHECK_FALSE(names.contains("gone"));  // a program had removed them before they were made anew
+  CHECK_FALSE(names.contains("gone.txt"));
 }
