@@ -94,7 +94,7 @@ class Attach {
     const Fd parent = rootfs_.make(parent_path, NodeKind::directory);
     const bool is_made = ::mkdirat(parent.get(), name.c_str(), directory.mode) == 0;
     // Whatever the umask, the mode that was asked for.
-    if (is_made ? ::fchmodat(parent.get(), name.c_str(), directory.mode, 0) != 0 : errno != EEXIST) {
+    if (is_made ? !set_mode_of_made(parent.get(), name, directory.mode) : errno != EEXIST) {
       throw SysError(fmt::format("cannot make {} in the container", open_.mount.target));
     }
   }

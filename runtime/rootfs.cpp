@@ -66,6 +66,15 @@ std::optional<std::string> link_target(int directory, const std::string& name) {
 
 }  // namespace
 
+// fchmodat(2) would follow the link, from the host's root.
+bool set_mode_of_made(int directory, const std::string& name, mode_t mode) {
+  const Fd made(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!made || ::fstat(made.get(), &status) != 0) return false;
+  if (S_ISLNK(status.st_mode)) return errno = ELOOP, false;
+  return ::chmod(fmt::format("/proc/self/fd/{}", made.get()).c_str(), mode) == 0;
+}
+
 Rootfs::Rootfs(Fd root) : root_(std::move(root)), own_mounts_{mount_id(root_)}, root_mount_(mount_id(root_)) {}
 
 std::optional<Fd> Rootfs::find(std::string_view path, int flags) const {
@@ -97,7 +106,7 @@ Fd Rootfs::make_below(const std::string& path, NodeKind kind, Trail trail, int l
                                                : ::mknodat(parent.get(), name.c_str(), S_IFREG | 0644, 0);
   if (made == 0) {
     const mode_t mode = kind == NodeKind::directory ? 0755 : 0644;  // whatever the umask
-    if (::fchmodat(parent.get(), name.c_str(), mode, 0) != 0) throw SysError("cannot make " + describe(path));
+    if (!set_mode_of_made(parent.get(), name, mode)) throw SysError("cannot make " + describe(path));
     note_made(parent, name);
     return make_below(path, kind, trail, 0);
   }

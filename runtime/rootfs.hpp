@@ -2,6 +2,8 @@
 // the rootfs as its root (openat2(2), RESOLVE_IN_ROOT) and used by descriptor. No symlink of an image leads out of it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -17,6 +19,10 @@ enum class NodeKind { directory, file };
 
 /// Whose files a mount shows: made for the container, or the host's, which a link in an image must not lead changes to.
 enum class MountOrigin { own, host };
+
+/// Of what was just made in a directory of a container: where somebody has put a link in its place meanwhile, nothing
+/// that the link leads to is changed. False with errno.
+bool set_mode_of_made(int directory, const std::string& name, mode_t mode);
 
 class Rootfs {
  public:
