@@ -4,10 +4,13 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "hooks/cdi_name.hpp"
 #include "hooks/job_gpus.hpp"
 #include "hooks/list_words.hpp"
+#include "hooks/nvidia_gpus.hpp"
 #include "hooks/whole_number.hpp"
 
 namespace mlctr::hooks {
@@ -35,9 +38,26 @@ std::vector<std::string> quoted_fields(std::string_view text) {
   return fields;
 }
 
-void add_names(GpuRequest& request, std::string_view list) {
+// Whatever vendor's: 0, 0:1, GPU-…, MIG-…, 0000:1b:00.0, amd.com/gpu=0. What is none of these is mostly the image,
+// where a list was forgotten.
+bool is_gpu_name(std::string_view word) {
+  const std::size_t colon = word.find(':');
+  const bool is_slice =
+      colon != word.npos && whole_number(word.substr(0, colon)) && whole_number(word.substr(colon + 1));
+  const std::string lower = lowered(word);
+  return whole_number(word) || is_slice || lower.starts_with("gpu-") || lower.starts_with("mig-") ||
+         !normal_bus_id(word).empty() || CdiName::parse(word);
+}
+
+void add_names(GpuRequest& request, std::string_view list, std::string_view whole) {
   request.which = Which::named;
-  for (const std::string_view name : list_words(list)) request.names.emplace_back(name);
+  for (const std::string_view name : list_words(list)) {
+    if (!is_gpu_name(name)) {
+      throw UsageError(fmt::format("--gpus {}: {} is no GPU", printable(whole), printable(name)),
+                       fmt::format("GPUs first, then the image: --gpus all IMAGE; {}", k_gpus_hint));
+    }
+    request.names.emplace_back(name);
+  }
 }
 
 void set_count(GpuRequest& request, std::string_view text, std::string_view whole) {
@@ -56,7 +76,7 @@ void set_count(GpuRequest& request, std::string_view text, std::string_view whol
 }
 
 void take_option(GpuRequest& request, std::string_view key, std::string_view value, std::string_view whole) {
-  if (key == "device") return add_names(request, value);
+  if (key == "device") return add_names(request, value, whole);
   if (key == "count") return set_count(request, value, whole);
   if (key == "capabilities") {
     request.capabilities += (request.capabilities.empty() ? "" : ",") + std::string(value);
@@ -137,7 +157,7 @@ GpuRequest parse_gpus_option(std::string_view text) {
     } else if (!is_list && whole_number(word)) {
       set_count(request, word, text);
     } else {
-      add_names(request, word.starts_with(k_kind) ? word.substr(k_kind.size()) : word);
+      add_names(request, word.starts_with(k_kind) ? word.substr(k_kind.size()) : word, text);
     }
   }
   if (request.which == Which::nothing && text.find("void") == text.npos) request.which = Which::all;  // options alone
@@ -146,6 +166,12 @@ GpuRequest parse_gpus_option(std::string_view text) {
     throw UsageError(fmt::format("--gpus {}: which device?", printable(text)), k_gpus_hint);
   }
   return request;
+}
+
+void check_gpus_option(std::string_view text) {
+  const auto words = list_words(text);
+  const auto is_cdi = [](std::string_view word) { return CdiName::parse(word).has_value(); };
+  if (words.empty() || !std::ranges::all_of(words, is_cdi)) parse_gpus_option(text);
 }
 
 GpuRequest parse_visible_devices(std::string_view text) {

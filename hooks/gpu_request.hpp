@@ -33,6 +33,9 @@ struct GpuRequest {
 /// them. Throws UsageError.
 GpuRequest parse_gpus_option(std::string_view text);
 
+/// Of --gpus alone, without a look at any host: CDI names of other vendors are taken too. Throws UsageError.
+void check_gpus_option(std::string_view text);
+
 /// The value of NVIDIA_VISIBLE_DEVICES. Throws Error.
 GpuRequest parse_visible_devices(std::string_view text);
 

@@ -12,6 +12,7 @@
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "cli/signals.hpp"
+#include "hooks/gpu_request.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/host.hpp"
 
@@ -165,6 +166,7 @@ RunRequest make_run_request(const RunOptions& options, const runtime::Host& host
       request.environment.push_back(std::move(*entry));
   }
   for (const std::string& text : options.mounts) request.mounts.push_back(parse_mount(text, host.current_directory));
+  if (request.gpus) hooks::check_gpus_option(*request.gpus);  // before the image is asked for
   for (const std::string& name : options.unshared) request.base.own_namespaces |= parse_namespace(name);
   return request;
 }
