@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "base/printable.hpp"
+#include "hooks/cdi_host_hook.hpp"
 #include "hooks/cdi_mount.hpp"
 #include "hooks/cdi_places.hpp"
 #include "hooks/device_edits.hpp"
@@ -42,9 +43,10 @@ std::string place_in(const CdiFile& file, std::size_t line) {
 }
 
 [[noreturn]] void refuse_missing(const std::string& origin, const std::string& path) {
-  throw Error(fmt::format("{}: {} is not on this host", origin, printable(path, 4096)),
-              "the file may be of an earlier driver: its vendor's program writes it anew (NVIDIA's: sudo nvidia-ctk cdi "
-              "generate --output=FILE)");
+  throw Error(
+      fmt::format("{}: {} is not on this host", origin, printable(path, 4096)),
+      "the file may be of an earlier driver: its vendor's program writes it anew (NVIDIA's: sudo nvidia-ctk cdi "
+      "generate --output=FILE)");
 }
 
 struct PlacedLink {
@@ -75,11 +77,12 @@ class Planner {
   void read_hook(const CdiFile& file, const CdiHook& hook) {
     const std::string origin = place_in(file, hook.line);
     try {
-      if (const auto known = parse_nvidia_cdi_hook(hook)) {
+      const auto known = parse_nvidia_cdi_hook(hook);
+      const bool is_new = known && std::holds_alternative<UnknownNvidiaHook>(*known);
+      if (known && !(is_new && is_allowed_hook(host_, request_.settings, hook))) {
         std::visit([&](const auto& each) { take(each, origin); }, *known);
       } else {
-        throw Error(fmt::format("the device wants {} to be run on the host", printable(hook.path, 4096)),
-                    "mlctr does itself what NVIDIA's hooks do, and runs no other programs for CDI files");
+        run(hook, origin);
       }
     } catch (Error& error) {
       error.add_context(origin);
@@ -102,6 +105,11 @@ class Planner {
   void take(const UpdateApplicationProfile&, const std::string&) {}
   void take(const UnknownNvidiaHook& hook, const std::string& origin) {
     warn(origin, fmt::format("the hook {} of NVIDIA's is not known here, and left out", printable(hook.name)));
+  }
+
+  void run(const CdiHook& hook, const std::string& origin) {
+    edits_.hooks.push_back(plan_host_hook(host_, request_.settings, hook, origin));
+    if (!hook.environment.empty()) warn(origin, "a hook's env is left out: it gets no variables");
   }
 
   void warn(const std::string& origin, const std::string& text) {
@@ -201,9 +209,9 @@ class Planner {
     const std::filesystem::path leads_to = (asked.parent_path() / placed.link.target).lexically_normal();
     const std::filesystem::path path = places_.place_of(asked.string()), target = places_.place_of(leads_to.string());
     const bool is_beside = path != asked && target != leads_to;
-    const std::string text = is_beside                        ? target.lexically_relative(path.parent_path()).string()
-                             : path == asked                  ? placed.link.target
-                                                              : target.string();
+    const std::string text = is_beside       ? target.lexically_relative(path.parent_path()).string()
+                             : path == asked ? placed.link.target
+                                             : target.string();
     add_link_at(path.string(), text, placed.origin);
   }
 

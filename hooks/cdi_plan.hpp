@@ -12,7 +12,7 @@
 namespace mlctr::hooks {
 
 /// In the order of `devices`, what a file says for all of its devices first and once. Throws Error "FILE:LINE: …" for
-/// what the host does not have, and for hooks that are not NVIDIA's.
+/// what the host does not have, and for hooks that are neither NVIDIA's nor allowed.
 Edits plan_cdi_devices(const HostView& host, const HookRequest& request, std::span<const CdiDefinition> devices);
 
 }  // namespace mlctr::hooks

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 10> k_versions{"0.1.0", "0.2.0", "0.3.0",
 constexpr std::size_t k_0_4 = 3, k_0_5 = 4, k_0_6 = 5, k_0_7 = 6, k_1_1 = 9;  // places in k_versions
 constexpr std::int64_t k_most_id = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t k_most_seconds = 24 * 3600;
-constexpr std::array<std::string_view, 6> k_stages{"prestart",        "createRuntime", "createContainer",
+constexpr std::array<std::string_view, 6> k_stages{"prestart",       "createRuntime", "createContainer",
                                                    "startContainer", "poststart",     "poststop"};
 
 std::size_t version_of(const DocumentNode& node) {
@@ -74,8 +74,8 @@ class SpecReader {
     CdiDevice device{.line = node.line, .name = fields.required_text("name"), .edits = {}};
     const DocumentNode& name = fields.require("name");
     if (!is_cdi_device_name(device.name)) {
-      throw DocumentError(name.line, fmt::format("{} is no name of a device: letters, digits, . _ - and :",
-                                                 printable(device.name)));
+      throw DocumentError(
+          name.line, fmt::format("{} is no name of a device: letters, digits, . _ - and :", printable(device.name)));
     }
     if (is_digit(device.name.front())) need(k_0_5, name, "a device's name with a digit first");
     read_annotations(fields);
@@ -161,13 +161,17 @@ class SpecReader {
     CdiHook hook{.line = node.line,
                  .stage = fields.required_text("hookName"),
                  .path = absolute(fields, "path"),
-                 .arguments = fields.texts("args")};
+                 .arguments = fields.texts("args"),
+                 .timeout = {},
+                 .environment = {}};
     if (std::ranges::find(k_stages, hook.stage) == k_stages.end()) {
-      throw DocumentError(node.line, fmt::format("{} is no time for a hook: {}", printable(hook.stage),
-                                                 fmt::join(k_stages, ", ")));
+      throw DocumentError(
+          node.line, fmt::format("{} is no time for a hook: {}", printable(hook.stage), fmt::join(k_stages, ", ")));
     }
-    fields.for_each("env", [](const DocumentNode& item) { variable_of(item); });  // none reaches a hook here
-    if (const DocumentNode* timeout = fields.find("timeout")) number_of(*timeout, "timeout", 1, k_most_seconds);
+    fields.for_each("env", [&](const DocumentNode& item) { hook.environment.push_back(variable_of(item)); });
+    if (const DocumentNode* timeout = fields.find("timeout")) {
+      hook.timeout = std::chrono::seconds(number_of(*timeout, "timeout", 1, k_most_seconds));
+    }
     fields.finish();
     return hook;
   }

@@ -2,6 +2,8 @@
 // own parser is: an unknown field, or one that the stated version does not have yet, is an error.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,8 @@ struct CdiHook {
   std::string stage;  ///< "createContainer"
   std::string path;
   std::vector<std::string> arguments;  ///< with arguments[0]
+  std::optional<std::chrono::seconds> timeout;
+  std::vector<std::string> environment;  ///< "NAME=VALUE"
 };
 
 struct CdiEdits {

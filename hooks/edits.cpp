@@ -75,7 +75,8 @@ bool is_known(const std::vector<runtime::Mount>& mounts, const runtime::Mount& m
 
 bool Edits::empty() const noexcept {
   return devices.empty() && mounts.empty() && links.empty() && environment.empty() && programs.empty() &&
-         libraries.empty() && !forward_compat && hidden.empty() && renumbered.empty() && warnings.empty();
+         libraries.empty() && !forward_compat && hidden.empty() && hooks.empty() && renumbered.empty() &&
+         warnings.empty();
 }
 
 void merge(Edits& edits, Edits more) {
@@ -90,6 +91,8 @@ void merge(Edits& edits, Edits more) {
   add_new(edits.libraries, more.libraries);
   if (!edits.forward_compat) edits.forward_compat = std::move(more.forward_compat);
   add_new(edits.hidden, more.hidden);
+  edits.hooks.insert(edits.hooks.end(), std::make_move_iterator(more.hooks.begin()),
+                     std::make_move_iterator(more.hooks.end()));
   add_new(edits.renumbered, more.renumbered);
   add_new(edits.warnings, more.warnings);
 }
@@ -135,6 +138,7 @@ runtime::ContainerEdits carried_out(const Edits& edits) {
         {.source = runtime::ChangedMount{}, .target = k_driver_directory, .attributes = MOUNT_ATTR_RDONLY});
   }
   out.loader = {edits.libraries, edits.forward_compat};
+  out.hooks = edits.hooks;
   return out;
 }
 

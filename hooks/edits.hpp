@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/container_edits.hpp"
+#include "runtime/device_hooks.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/loader_library.hpp"
 #include "runtime/mount.hpp"
@@ -58,6 +59,7 @@ struct Edits {
   std::vector<runtime::LoaderLibrary> libraries;         ///< first in the container's ld.so.cache
   std::optional<runtime::ForwardCompat> forward_compat;  ///< whether the image's own libcuda goes before those
   std::vector<HiddenNode> hidden;
+  std::vector<runtime::DeviceHook> hooks;  ///< programs of the host's, as far as the admin allows them
   std::vector<runtime::Renumbering> renumbered;
   std::vector<HookWarning> warnings;
 

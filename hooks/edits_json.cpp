@@ -68,6 +68,9 @@ Json to_value(const ProgramDirectory& directory) {
 Json to_value(const HiddenNode& hidden) {
   return {{"path", hidden.path}};
 }
+Json to_value(const runtime::DeviceHook& hook) {
+  return {{"file", hook.file.string()}, {"arguments", hook.arguments}};
+}
 Json to_value(const runtime::Renumbering& renumbered) {
   return {{"variable", renumbered.variable}, {"numbers", renumbered.numbers}};
 }
@@ -94,11 +97,11 @@ Json to_array(const std::vector<Edit>& edits) {
 }  // namespace
 
 std::string to_json(const Edits& edits) {
-  Json json{{"devices", to_array(edits.devices)},   {"mounts", to_array(edits.mounts)},
-            {"links", to_array(edits.links)},       {"environment", to_array(edits.environment)},
-            {"programs", to_array(edits.programs)}, {"libraries", to_array(edits.libraries)},
-            {"hidden", to_array(edits.hidden)},     {"renumbered", to_array(edits.renumbered)},
-            {"warnings", to_array(edits.warnings)}};
+  Json json{{"devices", to_array(edits.devices)},       {"mounts", to_array(edits.mounts)},
+            {"links", to_array(edits.links)},           {"environment", to_array(edits.environment)},
+            {"programs", to_array(edits.programs)},     {"libraries", to_array(edits.libraries)},
+            {"hidden", to_array(edits.hidden)},         {"hooks", to_array(edits.hooks)},
+            {"renumbered", to_array(edits.renumbered)}, {"warnings", to_array(edits.warnings)}};
   if (edits.forward_compat) {
     const bool is_always = edits.forward_compat->when == runtime::ForwardCompat::When::always;
     json["forward_compat"] = {{"when", is_always ? "always" : "automatic"},

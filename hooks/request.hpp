@@ -22,6 +22,7 @@ struct HookSettings {
   ForwardCompat forward_compat = ForwardCompat::automatic;
   DriverLayout driver_lib_layout = DriverLayout::own;
   std::vector<std::filesystem::path> cdi_directories{"/etc/cdi", "/var/run/cdi"};
+  std::vector<std::filesystem::path> cdi_allowed_hooks;  ///< cdi.allowed_hooks: programs that CDI files may have run
 };
 
 struct HookRequest {

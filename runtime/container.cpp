@@ -113,6 +113,10 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
                   {.change = spec.access == RootfsAccess::read_only ? CacheChange::cover : CacheChange::replace,
                    .owner = spec.edits.loader.libraries.empty() ? CacheOwner::image : owner_of_cache(built),
                    .scratch = files.get()});
+  run_device_hooks(spec.edits.hooks, {.rootfs = spec.scratch,
+                                      .directory = spec.hooks.place,
+                                      .timeout = spec.hooks.timeout,
+                                      .output = spec.hooks.output});
   HookResults hooked = run_hooks(spec.hooks, spec.scratch);
   apply_mounts(open_mounts(std::move(hooked.mounts), {}), rootfs, files.get());
   // Before the user's own mounts: one on /etc may be a directory of the host's, where nothing is to be made.
@@ -125,8 +129,7 @@ BuiltContainer build_container(const ContainerSpec& spec, const ContainerServer&
   std::vector<EnvironmentEdit> environment = std::move(applied.environment);
   environment.insert(environment.end(), std::make_move_iterator(hooked.environment.begin()),
                      std::make_move_iterator(hooked.environment.end()));
-  return {std::move(built.upper), std::move(environment), std::move(applied.made), std::move(stacks),
-          std::move(files)};
+  return {std::move(built.upper), std::move(environment), std::move(applied.made), std::move(stacks), std::move(files)};
 }
 
 }  // namespace mlctr::runtime

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/device_hooks.hpp"
 #include "runtime/loader_library.hpp"
 #include "runtime/mount.hpp"
 
@@ -17,6 +18,7 @@ struct LoaderEdits {
 struct ContainerEdits {
   std::vector<Mount> mounts;
   LoaderEdits loader;
+  std::vector<DeviceHook> hooks;  ///< run once all of that is there
 };
 
 }  // namespace mlctr::runtime

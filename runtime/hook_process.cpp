@@ -78,22 +78,28 @@ class HeldSignals {
 };
 
 struct Arguments {
+  const char* file;
   std::vector<char*> direct, through_shell, environment;
 };
 
-[[noreturn]] void become_hook(const Arguments& arguments, const HeldSignals& signals, int null, int report, int error) {
+struct HookStreams {
+  int input, output, error;
+};
+
+[[noreturn]] void become_hook(const Arguments& arguments, const HeldSignals& signals, const HookStreams& streams,
+                              int report) {
   ::setpgid(0, 0);
   signals.restore();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   restore_write_signals();
-  ::dup2(null, STDIN_FILENO);
-  ::dup2(null, STDOUT_FILENO);
-  ::dup2(error, STDERR_FILENO);
+  ::dup2(streams.input, STDIN_FILENO);
+  ::dup2(streams.output, STDOUT_FILENO);
+  ::dup2(streams.error, STDERR_FILENO);
   ::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   keep_capabilities();
   restore_soft_limits();
   restore_umask();
-  if (::chdir("/") == 0) ::execve(arguments.direct[0], arguments.direct.data(), arguments.environment.data());
+  if (::chdir("/") == 0) ::execve(arguments.file, arguments.direct.data(), arguments.environment.data());
   // A script without a #! line, as bash runs one.
   if (errno == ENOEXEC) ::execve("/bin/sh", arguments.through_shell.data(), arguments.environment.data());
   const int errno_value = errno;
@@ -101,12 +107,17 @@ struct Arguments {
   ::_exit(127);
 }
 
-Arguments make_arguments(const std::filesystem::path& file, const std::vector<std::string>& environment) {
+// Of strings that live as long as `program`; execve(2) writes to none of them.
+Arguments make_arguments(const HookProgram& program) {
   static char shell[] = "sh";
-  char* path = const_cast<char*>(file.c_str());
-  Arguments arguments{.direct = {path, nullptr}, .through_shell = {shell, path, nullptr}, .environment = {}};
-  for (const std::string& entry : environment) arguments.environment.push_back(const_cast<char*>(entry.c_str()));
-  arguments.environment.push_back(nullptr);
+  const auto text = [](const std::string& string) { return const_cast<char*>(string.c_str()); };
+  Arguments arguments{.file = program.file.c_str(), .direct = {}, .through_shell = {}, .environment = {}};
+  for (const std::string& argument : program.arguments) arguments.direct.push_back(text(argument));
+  if (arguments.direct.empty()) arguments.direct.push_back(text(program.file.native()));
+  arguments.through_shell = {shell, text(program.file.native())};
+  arguments.through_shell.insert(arguments.through_shell.end(), arguments.direct.begin() + 1, arguments.direct.end());
+  for (const std::string& entry : program.environment) arguments.environment.push_back(text(entry));
+  for (auto* list : {&arguments.direct, &arguments.through_shell, &arguments.environment}) list->push_back(nullptr);
   return arguments;
 }
 
@@ -136,18 +147,21 @@ int end_hook(pid_t hook) {
 
 }  // namespace
 
-void run_hook(const std::filesystem::path& file, const std::vector<std::string>& environment,
-              std::chrono::seconds timeout, HookOutput output) {
-  const Arguments arguments = make_arguments(file, environment);
+void run_hook(const HookProgram& program, std::chrono::seconds timeout, HookOutput output) {
+  const Arguments arguments = make_arguments(program);
   const Fd null = open_file("/dev/null", O_RDWR);
   Pipe report = make_pipe();
   std::optional<LabelledOutput> said;
-  if (output == HookOutput::labelled) said.emplace(printable(file.filename().string()));
+  if (output == HookOutput::labelled) said.emplace(printable(program.file.filename().string()));
   const HeldSignals signals;
   const pid_t hook = ::fork();
   if (hook < 0) throw fork_error("cannot start a process", errno);
   if (hook == 0) {
-    become_hook(arguments, signals, null.get(), report.write_end.get(), said ? said->write_end() : STDERR_FILENO);
+    become_hook(arguments, signals,
+                {.input = program.input >= 0 ? program.input : null.get(),
+                 .output = null.get(),
+                 .error = said ? said->write_end() : STDERR_FILENO},
+                report.write_end.get());
   }
   report.write_end.reset();
   if (said) said->close_write_end();
@@ -167,6 +181,12 @@ void run_hook(const std::filesystem::path& file, const std::vector<std::string>&
   }
   if (WIFSIGNALED(status)) throw Error(fmt::format("it was ended by signal {}", WTERMSIG(status)));
   if (WEXITSTATUS(status) != 0) throw Error(fmt::format("it ended with exit code {}", WEXITSTATUS(status)));
+}
+
+std::string process_number_on_host() {
+  std::array<char, 32> pid{};
+  const ssize_t size = ::readlink("/proc/self", pid.data(), pid.size());
+  return size > 0 ? std::string(pid.data(), static_cast<std::size_t>(size)) : std::to_string(::getpid());
 }
 
 }  // namespace mlctr::runtime

@@ -86,13 +86,6 @@ void add_edits(std::vector<EnvironmentEdit>& edits, const Variables& before, con
   }
 }
 
-// As /proc has it, which is the host's still: in a pid namespace of its own getpid() is 1.
-std::string own_pid() {
-  std::array<char, 32> pid{};
-  const ssize_t size = ::readlink("/proc/self", pid.data(), pid.size());
-  return size > 0 ? std::string(pid.data(), static_cast<std::size_t>(size)) : std::to_string(::getpid());
-}
-
 std::vector<std::string> environment_of_hooks(const HookScripts& hooks, const Exchange& exchange,
                                               const std::filesystem::path& rootfs) {
   std::map<std::string, std::string, std::less<>> variables;
@@ -100,7 +93,7 @@ std::vector<std::string> environment_of_hooks(const HookScripts& hooks, const Ex
     const std::size_t equals = entry.find('=');
     variables[entry.substr(0, equals)] = entry;
   }
-  const std::array<std::pair<const char*, std::string>, 4> contract{{{"PID", own_pid()},
+  const std::array<std::pair<const char*, std::string>, 4> contract{{{"PID", process_number_on_host()},
                                                                      {"ROOTFS", rootfs.string()},
                                                                      {"ENVIRON", exchange.environment().string()},
                                                                      {"MOUNTS", exchange.mounts().string()}}};
@@ -138,7 +131,7 @@ HookResults run_hooks(const HookScripts& hooks, const std::filesystem::path& roo
     const std::string name = printable(file.string(), 4096);
     try {
       Exchange::write(exchange.mounts(), "");
-      run_hook(file, environment, hooks.timeout, hooks.output);
+      run_hook({.file = file, .environment = environment}, hooks.timeout, hooks.output);
       const std::string changed = Exchange::read(exchange.environment());
       add_edits(results.environment, variables_in(text), variables_in(changed), name);
       text = changed;

@@ -84,6 +84,7 @@ class Loader {
     const std::optional<std::string> text = read_settings_file(file, origin);
     if (!text) return;
     file_ = file;
+    origin_ = origin;
     try {
       read_section(toml::parse(*text, file.string()), "");
     } catch (const toml::parse_error& error) {
@@ -97,6 +98,7 @@ class Loader {
       const std::string text = environment(variable);
       if (text.empty()) continue;
       try {
+        check_scope(setting, SettingsOrigin::user);
         SettingInput input = setting_input_from_text(setting.type, text);
         if (is_path(setting.type)) input = with_each_path(input, [](const auto& path) { return absolute_path(path); });
         setting.assign(configuration_, input);
@@ -155,6 +157,7 @@ class Loader {
   template <class Owner>
   void assign(Owner& owner, const Setting<Owner>& setting, const toml::node& node, const std::string& key) {
     try {
+      check_scope(setting, origin_);
       SettingInput input = to_input(node);
       if (is_path(setting.type)) input = with_each_path(input, [&](const auto& path) { return expand(path); });
       setting.assign(owner, input);
@@ -163,6 +166,12 @@ class Loader {
       throw;
     }
     configuration_.origins[key] = place(file_, node.source());
+  }
+
+  template <class Owner>
+  static void check_scope(const Setting<Owner>& setting, SettingsOrigin origin) {
+    if (setting.scope == SettingScope::everyone || origin == SettingsOrigin::system) return;
+    throw UsageError("only an admin can set this", "in /etc/mlctr/mlctr.toml");
   }
 
   // "~/" is the user's home; a relative path would mean another place for each directory mlctr is started in.
@@ -199,7 +208,7 @@ class Loader {
     for (const Setting<Configuration>& setting : settings()) known.push_back(setting_variable(setting.key));
     for (const auto& [name, text] : environment_) {
       if (!name.starts_with("MLCTR_PULL_") && !name.starts_with("MLCTR_GC_") && !name.starts_with("MLCTR_RUN_") &&
-          !name.starts_with("MLCTR_GPU_")) {
+          !name.starts_with("MLCTR_GPU_") && !name.starts_with("MLCTR_CDI_")) {
         continue;
       }
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
@@ -213,6 +222,7 @@ class Loader {
   const std::map<std::string, std::string>& environment_;
   Configuration configuration_;
   std::filesystem::path file_;
+  SettingsOrigin origin_ = SettingsOrigin::user;
 };
 
 std::string home_of_account() {

@@ -40,6 +40,7 @@ struct Configuration {
   std::filesystem::path gpu_device_root = "/";                                               ///< gpu.dev_root
   std::vector<std::filesystem::path> gpu_library_paths, gpu_binary_paths, gpu_config_paths;  ///< gpu.library_paths …
   hooks::ForwardCompat gpu_forward_compat = hooks::ForwardCompat::automatic;                 ///< gpu.forward_compat
+  std::vector<std::filesystem::path> cdi_allowed_hooks;                                      ///< cdi.allowed_hooks
   hooks::DriverLayout gpu_driver_lib_layout = hooks::DriverLayout::own;                      ///< gpu.driver_lib_layout
   std::map<std::string, RegistryConfiguration> registries;
 

@@ -13,6 +13,7 @@ hooks::HookSettings hook_settings(const Configuration& configuration) {
   settings.config_paths = configuration.gpu_config_paths;
   settings.forward_compat = configuration.gpu_forward_compat;
   settings.driver_lib_layout = configuration.gpu_driver_lib_layout;
+  settings.cdi_allowed_hooks = configuration.cdi_allowed_hooks;
   return settings;
 }
 

@@ -159,7 +159,7 @@ void PlannedContainer::plan_edits(const Configuration& configuration, const RunS
 void PlannedContainer::plan_hooks(std::vector<std::filesystem::path> hooks, const Configuration& configuration,
                                   const RuntimeDirectory& directory, runtime::Environment environment,
                                   runtime::HookOutput output) {
-  if (!hooks.empty()) make_hook_directory(directory);
+  if (!hooks.empty() || !spec_.edits.hooks.empty()) make_hook_directory(directory);
   spec_.hooks = {.files = std::move(hooks),
                  .place = directory.hooks,
                  .variables = hook_variables(spec_.host),

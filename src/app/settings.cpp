@@ -114,7 +114,7 @@ std::string show_list(const std::vector<std::string>& values) {
 
 template <class Owner>
 Setting<Owner> path_list(std::string_view key, std::vector<std::filesystem::path> Owner::*member,
-                         std::string_view description) {
+                         std::string_view description, SettingScope scope = SettingScope::everyone) {
   const auto assign = [=](Owner& owner, const SettingInput& input) {
     const auto& paths = expect<std::vector<std::string>>(input, "a list of paths: [\"/a\", \"/b\"]");
     (owner.*member).assign(paths.begin(), paths.end());
@@ -124,7 +124,7 @@ Setting<Owner> path_list(std::string_view key, std::vector<std::filesystem::path
     for (const std::filesystem::path& each : owner.*member) paths.push_back(each.string());
     return show_list(paths);
   };
-  return {key, SettingType::path_list, description, assign, show};
+  return {key, SettingType::path_list, description, assign, show, scope};
 }
 
 template <class Owner>
@@ -202,6 +202,9 @@ std::span<const Setting<Configuration>> settings() {
              "whether an image's newer libcuda goes before the host's; auto: where it says that it fits"),
       choice("gpu.driver_lib_layout", &C::gpu_driver_lib_layout, k_driver_layouts,
              "own: the driver's libraries in /run/mlctr; system: where the host has them"),
+      path_list("cdi.allowed_hooks", &C::cdi_allowed_hooks,
+                "the site's alone: programs (their real paths, root's) that CDI files may have run on the host",
+                SettingScope::system),
       size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;

@@ -19,6 +19,9 @@ using SettingInput = std::variant<std::string, std::int64_t, bool, std::vector<s
 
 enum class SettingType { boolean, choice, integer, size, duration, path, path_list, url_list };
 
+/// system: what only an admin may decide; it stands in the system's file.
+enum class SettingScope { everyone, system };
+
 /// Owner: Configuration, or RegistryConfiguration for what stands in a [registries."…"] section.
 template <class Owner>
 struct Setting {
@@ -29,6 +32,7 @@ struct Setting {
   std::function<void(Owner&, const SettingInput&)> assign;
   /// As a TOML value.
   std::function<std::string(const Owner&)> show;
+  SettingScope scope = SettingScope::everyone;
 };
 
 std::span<const Setting<Configuration>> settings();
