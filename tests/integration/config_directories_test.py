@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+from admin_directory import AdminDirectory
 from containers import layout
 from harness import as_root, binary, root_command
 from named_containers import WAIT_SECONDS, NamedContainerTestCase, until
@@ -276,32 +277,7 @@ class Hooks(ConfigDirectories):
         self.assertEqual(self.mlctr("run", "c", "echo", "whole"), ("whole\n", ""))
 
 
-class AdminDirectory(ConfigDirectories):
-    """/etc/mlctr of the test's own, in a mount namespace that root makes."""
-
-    @property
-    def etc(self):
-        directory = self.home / "etc-mlctr"
-        directory.mkdir(mode=0o755, exist_ok=True)
-        return directory
-
-    def _command(self, arguments):
-        variables = [f"{name}={value}" for name, value in self.environment().items()]
-        script = f"mkdir -p /etc/mlctr && mount --bind {self.etc} /etc/mlctr && exec setpriv --reuid {self.uid} --regid {self.uid} --clear-groups env -i \"$@\""
-        prefix = root_command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *variables)
-        return [*prefix, str(binary()), *map(str, arguments)]
-
-    def admins(self, path, text, mode=0o644):
-        file = self.etc / path
-        file.parent.mkdir(mode=0o755, exist_ok=True)
-        file.write_text(text)
-        file.chmod(mode)
-
-    def setUp(self):
-        if not pathlib.Path("/etc/mlctr").exists():
-            self.addCleanup(subprocess.run, root_command("rmdir", "/etc/mlctr"), check=False)
-        super().setUp()
-
+class OfTheAdmin(AdminDirectory, ConfigDirectories):
     def test_the_admins_come_first_and_stay(self):
         self.admins("hooks.d/50.sh", "#!/bin/sh\necho admin 50 >&2\n", 0o755)
         self.hook("50.sh", "echo user 50 >&2")

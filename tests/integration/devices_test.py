@@ -1,8 +1,12 @@
 """Devices by CDI files, AMD's, Intel's and InfiniBand's nodes, and what `mlctr gpus` and `mlctr doctor --gpu` say of a machine: a tree of files stands for it."""
 import json
 import os
+import pathlib
 import subprocess
+import tempfile
 
+from admin_directory import AdminDirectory
+from harness import as_root
 from named_containers import NamedContainerTestCase
 
 FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -123,6 +127,77 @@ class CdiFiles(Devices):
         self.file("/etc/cdi/other.yaml", "cdiVersion: 0.5.0\nkind: v.com/x\ndevices: [{name: a}]\n")
         errors = self.run_sh("true", "--device", "v.com/x=b", status=125)[1]
         self.assertIn("everybody may write it", errors)
+
+
+class CdiHooks(AdminDirectory, Devices):
+    """Programs of the host's that a CDI file has run: root's, in a tree of root's."""
+
+    def hooked(self, script, mode=0o755, stage="createContainer"):
+        """The hook's path, not allowed yet."""
+        self.file("/dev/x", "node x\n", 0o666)
+        self.file("/opt/hook", f"#!/bin/sh\n{script}\n", mode)
+        self.file("/etc/cdi/v.yaml", f"cdiVersion: 0.5.0\nkind: v.com/x\ndevices: [{{name: a, containerEdits: {{deviceNodes: [{{path: /dev/x}}]}}}}]\n"
+                  f"containerEdits:\n  hooks: [{{hookName: {stage}, path: /opt/hook, args: [hook, --word, 'two words'], env: [A=1]}}]\n")  # fmt: skip
+        tree = pathlib.Path(tempfile.mkdtemp(prefix="mlctr-machine-"))
+        self.addCleanup(as_root, "rm", "-rf", tree)
+        as_root("cp", "-r", "--preserve=mode", f"{self.machine}/.", tree)
+        as_root("chown", "-R", "root:root", tree)
+        as_root("chmod", "755", tree)
+        self.host_variables["MLCTR_HOST_ROOT"] = str(tree)
+        return tree / "opt/hook"
+
+    def allow(self, hook, more=""):
+        self.admins("mlctr.toml", f'[cdi]\nallowed_hooks = ["{hook}"]\n{more}')
+
+    def test_an_allowed_hook_gets_the_containers_state_and_no_variables(self):
+        told, own = self.home / "told", self.write("config/mlctr/hooks.d/10.sh", "#!/bin/sh\necho OWN=ran >> $ENROOT_ENVIRON\n", 0o755)
+        self.give_to_user(own.parent)
+        value = r's/.*"%s":"\([^"]*\)".*/\1/'
+        hook = self.hooked(f"""exec > {told}
+echo "[$(pwd)] $# $*"; echo "[$(tr '\\0' ' ' < /proc/$$/environ)]"
+state=$(cat); echo "$state"
+root=$(sed '{value % "path"}' "$(echo "$state" | sed '{value % "bundle"}')/config.json")
+cat "$root/dev/x"; echo left > "$root/left"; test -d /proc/$(echo "$state" | sed 's/.*"pid":\\([0-9]*\\).*/\\1/') && echo alive""")
+        self.allow(hook)
+        out, errors = self.run_sh("cat /left; echo $OWN", "--device", "v.com/x=a", "--env", "LD_PRELOAD=/evil.so")
+        self.assertEqual(out, "left\nran\n")
+        self.assertIn("/etc/cdi/v.yaml:5: a hook's env is left out", errors)
+        place, variables, state, *rest = told.read_text().splitlines()
+        self.assertEqual((place, variables, rest), ("[/] 2 --word two words", "[]", ["node x", "alive"]))
+        self.assertEqual((json.loads(state)["status"], json.loads(state)["ociVersion"]), ("created", "1.0.2"))
+        told.unlink()
+        plan = json.loads(self.mlctr("run", "--explain-hooks", "--device", "v.com/x=a", self.image, "true")[0])
+        self.assertEqual([(each["file"], each["arguments"]) for each in plan["hooks"]], [(str(hook), ["hook", "--word", "two words"])])
+        self.assertFalse(told.exists())
+
+    def test_what_is_not_allowed_or_not_roots_is_not_run(self):
+        ran = self.home / "ran"
+        hook = self.hooked(f"touch {ran}")
+        run = ("run", "--device", "v.com/x=a", self.image, "true")
+        self.fails(*run, says=["v.yaml:5: the device wants /opt/hook to be run on the host", rf'allowed_hooks = \["{hook}"\] in /etc/mlctr/mlctr.toml'])
+        self.allow("/opt/hook")  # where nothing is: names are those of this machine
+        self.fails(*run, says="to be run on the host")
+        self.configure_table(f'[cdi]\nallowed_hooks = ["{hook}"]\n')
+        self.fails(*run, says="cdi.allowed_hooks: only an admin can set this")
+        self.tables.clear()
+        self._write_configuration()
+        self.allow(hook)
+        for command, says in ((("chmod", "g+w", hook), "hook is writable for others"), (("chmod", "777", hook.parent), "opt is writable for others"),
+                              (("chown", self.user, hook.parent), "opt belongs to user")):  # fmt: skip
+            as_root(*command)
+            self.fails(*run, says=f"the hook {hook} is not run: .*{says}")
+            as_root("chown", "root:root", hook.parent)
+            as_root("chmod", "755", hook.parent, hook)
+        self.assertFalse(ran.exists())
+
+    def test_a_hook_that_fails_or_hangs_refuses_the_start(self):
+        self.allow(self.hooked("echo why >&2; exit 3"))
+        errors = self.fails("run", "--device", "v.com/x=a", self.image, "true", says="v.yaml:5: the hook .*/opt/hook failed: it ended with exit code 3", hint=False)
+        self.assertIn("why", errors)
+        self.allow(self.hooked("sleep 600"), '[run]\nhook_timeout = "1s"\n')
+        self.fails("run", "--device", "v.com/x=a", self.image, "true", says=["/opt/hook failed: it took longer than 1 s and was stopped", "run.hook_timeout"])
+        self.allow(self.hooked("true", stage="poststop"))
+        self.fails("run", "--device", "v.com/x=a", self.image, "true", says=["wants to be run at poststop", "prestart, createRuntime, createContainer"])
 
 
 class OtherVendors(Devices):

@@ -18,6 +18,13 @@ class Habits(NamedContainerTestCase):
         ):  # fmt: skip
             self.fails("run", option, self.image, "true", says=f"no such option: {option}\nhint: .*{hint}")
 
+    def test_the_list_of_gpus_forgotten(self):
+        """docker's users say --gpus all; where "all" is left out, no registry is asked for an image called "true"."""
+        self.host_variables["https_proxy"] = f"http://{NOWHERE}"
+        for image in (f"{NOWHERE}/team/model:1", "debian:12", "py38", "./model.sqsh"):
+            errors = self.fails("run", "--gpus", image, "true", says=f"--gpus {image}: {image} is no GPU.*hint: .*--gpus all IMAGE.*device=0,1")
+            self.assertNotIn("pull", errors)
+
     def test_pull_and_run_take_each_others_policy(self):
         for command, option in (("run", "--pull"), ("run", "--policy")):
             self.assertEqual(self.sh(command, option, "never", self.image, "echo", "here"), "here")
