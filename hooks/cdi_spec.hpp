@@ -29,7 +29,7 @@ struct CdiHook {
   std::string stage;  ///< "createContainer"
   std::string path;
   std::vector<std::string> arguments;  ///< with arguments[0]
-  std::optional<std::chrono::seconds> timeout;
+  std::optional<std::chrono::seconds> timeout{};
   std::vector<std::string> environment;  ///< "NAME=VALUE"
 };
 

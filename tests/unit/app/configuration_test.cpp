@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -241,4 +242,21 @@ TEST_CASE("registries are listed with their own origins") {
   CHECK(find("registries.\"localhost:5000\".plain_http").value == "true");
   CHECK(find("registries.\"localhost:5000\".plain_http").origin == file.place(2));
   CHECK(find("registries.\"localhost:5000\".insecure").origin == "default");
+}
+
+TEST_CASE("what CDI files may have run is the admin's to say, wherever else it stands") {
+  UserFile file("[cdi]\nallowed_hooks = [\"/opt/hook\"]\n");
+  const Thrown refused = file.refusal();
+  CHECK(contains(refused.message, file.place(2) + ": cdi.allowed_hooks: only an admin can set this"));
+  CHECK(contains(refused.hint, "/etc/mlctr/mlctr.toml"));
+  UserFile variable("");
+  variable.sources().environment["MLCTR_CDI_ALLOWED_HOOKS"] = "/opt/hook";
+  CHECK(contains(variable.refusal().message, "MLCTR_CDI_ALLOWED_HOOKS=/opt/hook: only an admin can set this"));
+  UserFile mistyped("");
+  mistyped.sources().environment["MLCTR_CDI_ALLOWED_HOOK"] = "/opt/hook";
+  CHECK(contains(mistyped.refusal().message, "unknown setting MLCTR_CDI_ALLOWED_HOOK"));
+  UserFile systems("");
+  std::swap(systems.sources().system_file, systems.sources().user_file);
+  std::ofstream(systems.sources().system_file) << "[cdi]\nallowed_hooks = [\"/opt/hook\"]\n";
+  CHECK(systems.load().cdi_allowed_hooks == std::vector<std::filesystem::path>{"/opt/hook"});
 }

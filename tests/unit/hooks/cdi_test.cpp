@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "fake_host.hpp"
 #include "hooks/device_choice.hpp"
@@ -177,25 +178,76 @@ TEST_CASE("what the host does not have, or nobody can do, is told with file and 
   CHECK(refused("deviceNodes: [{path: /dev/gone}]") == "/etc/cdi/v.yaml:6: /dev/gone is not on this host");
   CHECK(refused("mounts: [{hostPath: /gone, containerPath: /a}]") == "/etc/cdi/v.yaml:6: /gone is not on this host");
   CHECK(contains(refused("mounts: [{hostPath: a, containerPath: /a, type: ext4}]"), "v.yaml:6: a mount of type ext4"));
-  CHECK(contains(refused("mounts: [{hostPath: /, containerPath: /a, options: [idmap]}]"), "unknown mount option idmap"));
+  CHECK(
+      contains(refused("mounts: [{hostPath: /, containerPath: /a, options: [idmap]}]"), "unknown mount option idmap"));
   CHECK(contains(refused("mounts: [{hostPath: a, containerPath: /a}]"), "hostPath is not absolute"));
   const Edits rootless = plan(host, "{additionalGids: [7], netDevices: [{hostInterfaceName: a, name: b}]}");
   CHECK(rootless.warnings.size() == 2);
 }
 
-TEST_CASE("nothing is run on the host for a CDI file") {
+TEST_CASE("nothing is run on the host for a CDI file unless an admin allows it") {
   test::FakeHost host;
   host.program("/opt/vendor/hook");
-  const auto thrown = thrown_by([&] {
-    plan(host, "hooks: [{hookName: createContainer, path: /opt/vendor/hook, args: [hook, x], env: [A=1]}]");
-  });
+  const auto thrown = thrown_by(
+      [&] { plan(host, "hooks: [{hookName: createContainer, path: /opt/vendor/hook, args: [hook, x], env: [A=1]}]"); });
   CHECK(thrown.message == "/etc/cdi/v.yaml:6: the device wants /opt/vendor/hook to be run on the host");
+  CHECK(contains(thrown.hint, fmt::format("allowed_hooks = [\"{}/opt/vendor/hook\"]", host.root().string())));
+}
+
+// The machine's own /bin/sh is root's, and so is all above it.
+TEST_CASE("a hook that is allowed is run, with its arguments and nothing of its variables") {
+  test::TemporaryDirectory directory;
+  const HostView host("/");
+  const std::filesystem::path shell = host.find("/bin/sh")->path;
+  HookRequest request = asking({"v/c=a"});
+  request.settings.cdi_directories = {directory.path()};
+  const auto planned = [&](std::string_view hook) {
+    directory.write("v.yaml", fmt::format("cdiVersion: 1.1.0\nkind: v/c\ndevices:\n- name: a\n  containerEdits:\n"
+                                          "    hooks: [{{{}}}]\n",
+                                          hook));
+    return cdi_edits(host, request);
+  };
+  const char* hook = "hookName: createContainer, path: /bin/sh, args: [sh, -c, true], env: [A=1], timeout: 7";
+  CHECK_THROWS_AS(planned(hook), Error);
+  request.settings.cdi_allowed_hooks = {shell};
+  const Edits edits = planned(hook);
+  REQUIRE(edits.hooks.size() == 1);
+  CHECK(edits.hooks[0].file == shell);
+  CHECK(edits.hooks[0].arguments == Texts{"sh", "-c", "true"});
+  CHECK(edits.hooks[0].timeout == std::chrono::seconds(7));
+  CHECK(contains(edits.warnings.at(0).text, "v.yaml:6: a hook's env is left out"));
+  CHECK(carried_out(edits).hooks.size() == 1);
+  CHECK_FALSE(edits.empty());
+  CHECK(contains(to_json(edits), "\"-c\""));
+  CHECK(contains(thrown_by([&] { planned("hookName: poststop, path: /bin/sh"); }).message,
+                 "wants to be run at poststop"));
+}
+
+TEST_CASE("a hook that others than root may change is not run") {
+  test::FakeHost host;
+  host.program("/opt/vendor/hook").program("/usr/bin/nvidia-cdi-hook");
+  std::filesystem::permissions(host.root() / "opt/vendor/hook", std::filesystem::perms(0775));
+  HookRequest request = asking({"v/c=a"});
+  request.settings.cdi_allowed_hooks = {host.root() / "opt/vendor/hook", host.root() / "opt/vendor/none"};
+  const auto refused = [&](std::string_view path) {
+    return thrown_by(
+        [&] { plan(host, fmt::format("hooks: [{{hookName: createContainer, path: {}}}]", path), request); });
+  };
+  CHECK(contains(refused("/opt/vendor/hook").message, "opt/vendor/hook is not run: "));
+  CHECK(contains(refused("/opt/vendor/none").message, "to be run on the host"));
+  std::filesystem::permissions(host.root() / "opt/vendor/hook", std::filesystem::perms(0755));
+  std::filesystem::permissions(host.root() / "opt", std::filesystem::perms(0777));
+  CHECK(contains(refused("/opt/vendor/hook").message, "opt/vendor/hook is not run: "));  // or its owner is not root
+  // Another name for it leads to the same program, and a name that leads elsewhere is another program.
+  host.link("/opt/other", "vendor/hook").link("/opt/vendor/none", "../../usr/bin/nvidia-cdi-hook");
+  CHECK(contains(refused("/opt/other").message, "opt/vendor/hook is not run: "));
+  CHECK(contains(refused("/opt/vendor/none").message, "to be run on the host"));
 }
 
 TEST_CASE("a hook of NVIDIA's that is not known is left out and told") {
   test::FakeHost host;
-  const Edits edits = plan(
-      host, "hooks: [{hookName: createContainer, path: /usr/bin/nvidia-cdi-hook, args: [nvidia-cdi-hook, new]}]");
+  const Edits edits =
+      plan(host, "hooks: [{hookName: createContainer, path: /usr/bin/nvidia-cdi-hook, args: [nvidia-cdi-hook, new]}]");
   CHECK(contains(edits.warnings.at(0).text, "the hook new of NVIDIA's is not known"));
 }
 
