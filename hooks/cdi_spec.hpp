@@ -30,7 +30,7 @@ struct CdiHook {
   std::string path;
   std::vector<std::string> arguments;  ///< with arguments[0]
   std::optional<std::chrono::seconds> timeout{};
-  std::vector<std::string> environment;  ///< "NAME=VALUE"
+  std::vector<std::string> environment{};  ///< "NAME=VALUE"
 };
 
 struct CdiEdits {

@@ -98,10 +98,9 @@ class Loader {
       const std::string text = environment(variable);
       if (text.empty()) continue;
       try {
-        check_scope(setting, SettingsOrigin::user);
         SettingInput input = setting_input_from_text(setting.type, text);
         if (is_path(setting.type)) input = with_each_path(input, [](const auto& path) { return absolute_path(path); });
-        setting.assign(configuration_, input);
+        set(configuration_, setting, input, SettingsOrigin::user);
       } catch (Error& error) {
         error.add_context(fmt::format("{}={}", variable, printable(text)));
         throw;
@@ -157,10 +156,9 @@ class Loader {
   template <class Owner>
   void assign(Owner& owner, const Setting<Owner>& setting, const toml::node& node, const std::string& key) {
     try {
-      check_scope(setting, origin_);
       SettingInput input = to_input(node);
       if (is_path(setting.type)) input = with_each_path(input, [&](const auto& path) { return expand(path); });
-      setting.assign(owner, input);
+      set(owner, setting, input, origin_);
     } catch (Error& error) {
       error.add_context(fmt::format("{}: {}", place(file_, node.source()), key));
       throw;
@@ -168,10 +166,13 @@ class Loader {
     configuration_.origins[key] = place(file_, node.source());
   }
 
+  // What is an admin's to set may be repeated, as in a file of what `mlctr config` listed.
   template <class Owner>
-  static void check_scope(const Setting<Owner>& setting, SettingsOrigin origin) {
+  static void set(Owner& owner, const Setting<Owner>& setting, const SettingInput& input, SettingsOrigin origin) {
+    const std::string before = setting.show(owner);
+    setting.assign(owner, input);
     if (setting.scope == SettingScope::everyone || origin == SettingsOrigin::system) return;
-    throw UsageError("only an admin can set this", "in /etc/mlctr/mlctr.toml");
+    if (setting.show(owner) != before) throw UsageError("only an admin can set this", "in /etc/mlctr/mlctr.toml");
   }
 
   // "~/" is the user's home; a relative path would mean another place for each directory mlctr is started in.

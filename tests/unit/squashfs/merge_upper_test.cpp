@@ -39,8 +39,8 @@ struct Overlay {
                               const LayerLimits& limits = {}, const UpperMask& mask = {}) const {
     const std::filesystem::path path = directory / name;
     const Fd output = open_file(path, O_RDWR | O_CREAT | O_TRUNC);
-    merge_upper(base, {open_file(upper, O_RDONLY | O_DIRECTORY), upper, mask}, {{"/.mlctr/config.json", "{}"}}, output.get(),
-                {.threads = threads, .compression_level = 1, .limits = limits}, {}, nullptr);
+    merge_upper(base, {open_file(upper, O_RDONLY | O_DIRECTORY), upper, mask}, {{"/.mlctr/config.json", "{}"}},
+                output.get(), {.threads = threads, .compression_level = 1, .limits = limits}, {}, nullptr);
     return path;
   }
 };
@@ -237,18 +237,18 @@ TEST_CASE("a mask leaves files out, gives others a content, and goes by paths, n
   std::filesystem::create_directories(overlay.upper / "gone");
   overlay.set("gone", "user.overlay.opaque", "y");
   std::filesystem::create_directories(overlay.upper / "made/deep");
-  const auto image = overlay.merge("image.sqsh", 2, {},
-                                   {.contents = {{"etc/own", "masked"}},
-                                    .left_out = {"etc/cache", "etc/conf"},
-                                    .left_out_if_empty = {"made", "made/deep", "written", "written/file", "etc/empty",
-                                                          "gone", "gone.txt"}});
-  CHECK(content(image, "etc/cache") == "of the base");
-  CHECK(content(image, "etc/conf") == "nothing there");
-  CHECK(content(image, "etc/own") == "masked");
-  CHECK(content(image, "etc/empty") == "nothing there");
-  CHECK(content(image, "opt/conf") == "of the upper");
-  CHECK(content(image, "opt/empty") == "");
-  CHECK(content(image, "written/file") == "of the upper");
+  const auto image = overlay.merge(
+      "image.sqsh", 2, {},
+      {.contents = {{"etc/own", "masked"}},
+       .left_out = {"etc/cache", "etc/conf"},
+       .left_out_if_empty = {"made", "made/deep", "written", "written/file", "etc/empty", "gone", "gone.txt"}});
+  CHECK(content(image, "/etc/cache") == "of the base");
+  CHECK(content(image, "/etc/conf") == "nothing there");
+  CHECK(content(image, "/etc/own") == "masked");
+  CHECK(content(image, "/etc/empty") == "nothing there");
+  CHECK(content(image, "/opt/conf") == "of the upper");
+  CHECK(content(image, "/opt/empty") == "");
+  CHECK(content(image, "/written/file") == "of the upper");
   const auto& names = tree_of(image).directory(k_root).children;
   CHECK_FALSE(names.contains("made"));
   CHECK_FALSE(names.contains("gone"));  // a program had removed them before they were made anew
