@@ -39,7 +39,7 @@ ImageReference parse_new_name(const std::string& text) {
                    "name it like docker does (py38:mine); `mlctr save` writes files");
 }
 
-std::string user_name() {
+std::string author_name() {
   const passwd* user = ::getpwuid(::geteuid());
   return user == nullptr ? std::string() : user->pw_name;
 }
@@ -108,7 +108,7 @@ class LayeredCommit {
     ResolvedImage image = describe_commit(base, *layer,
                                           {.container = container_.record.name,
                                            .base_reference = base_name(container_.record),
-                                           .author = user_name(),
+                                           .author = author_name(),
                                            .time = time_of(*layer)});
     keep_layer(store_, layer->diff_id, file, stop_);
     return image;
@@ -153,8 +153,8 @@ class LayeredCommit {
 
 // All in one: of an image that has no layers to speak of, a lone squashfs file.
 CommittedImage commit_whole(const Configuration& configuration, const CommitRequest& request,
-                            const StoredContainer& container, const std::optional<ImageReference>& reference, Store& store,
-                            ProgressBoard& board, const std::stop_token& stop) {
+                            const StoredContainer& container, const std::optional<ImageReference>& reference,
+                            Store& store, ProgressBoard& board, const std::stop_token& stop) {
   UnnamedFile file(store.root() / "tmp");
   write_container_image(configuration, container, request.running, file.fd(), board, stop);
   const std::uint64_t bytes = file_size(file.fd(), "the image");

@@ -15,18 +15,18 @@
 using namespace mlctr;
 using namespace mlctr::hooks;
 using test::FakeHost;
-using Json = nlohmann::ordered_json;
+using GoldenJson = nlohmann::ordered_json;
 
 namespace {
 
-std::string in_lines(const Json& array) {
+std::string in_lines(const GoldenJson& array) {
   std::string lines;
-  for (const Json& each : array) lines += fmt::format("{}\n    {}", lines.empty() ? "" : ",", each.dump());
+  for (const GoldenJson& each : array) lines += fmt::format("{}\n    {}", lines.empty() ? "" : ",", each.dump());
   return lines;
 }
 
 std::string readable(const std::string& plan) {
-  const Json json = Json::parse(plan);
+  const GoldenJson json = GoldenJson::parse(plan);
   std::string text;
   for (const auto& [key, value] : json.items()) {
     if (value.empty()) continue;
@@ -44,7 +44,7 @@ void check_plan(std::string_view name, const FakeHost& host, const HookRequest& 
   CHECK(plan == read_file_if_any(file));
 }
 
-HookRequest asks(std::string gpus) {
+HookRequest wants(std::string gpus) {
   HookRequest request;
   request.gpus = std::move(gpus);
   return request;
@@ -56,16 +56,16 @@ HookRequest of_image(std::vector<std::string> entries) {
   return request;
 }
 
-std::string uuid(unsigned number) {
+std::string gpu_uuid(unsigned number) {
   return fmt::format("GPU-00000000-0000-0000-0000-{:012}", number);
 }
 
 // A driver with `gpus` GPUs, the first on the bus with the last node.
-void add_driver(FakeHost& host, unsigned gpus, std::string_view libraries = "/usr/lib/x86_64-linux-gnu") {
+void add_whole_driver(FakeHost& host, unsigned gpus, std::string_view libraries = "/usr/lib/x86_64-linux-gnu") {
   add_nvidia_module(host);
   add_nvidia_libraries(host, libraries);
   for (unsigned i = 0; i < gpus; ++i) {
-    add_nvidia_gpu(host, fmt::format("0000:{:02x}:00.0", 5 + 7 * i), gpus - 1 - i, uuid(i));
+    add_nvidia_gpu(host, fmt::format("0000:{:02x}:00.0", 5 + 7 * i), gpus - 1 - i, gpu_uuid(i));
   }
 }
 
@@ -73,43 +73,43 @@ void add_driver(FakeHost& host, unsigned gpus, std::string_view libraries = "/us
 
 TEST_CASE("golden: where a driver may be") {
   FakeHost debian, rhel, local, container;
-  add_driver(debian, 2);
-  check_plan("debian", debian, asks("all"));
-  add_driver(rhel, 1, "/usr/lib64");
+  add_whole_driver(debian, 2);
+  check_plan("debian", debian, wants("all"));
+  add_whole_driver(rhel, 1, "/usr/lib64");
   rhel.link("/lib64", "usr/lib64");
-  check_plan("rhel", rhel, asks("all"));
-  add_driver(local, 1, "/usr/local/nvidia/lib64");
+  check_plan("rhel", rhel, wants("all"));
+  add_whole_driver(local, 1, "/usr/local/nvidia/lib64");
   local.program("/usr/local/nvidia/bin/nvidia-smi");
-  check_plan("usr-local-nvidia", local, asks("all"));
-  add_driver(container, 1, "/run/nvidia/driver/usr/lib64");
+  check_plan("usr-local-nvidia", local, wants("all"));
+  add_whole_driver(container, 1, "/run/nvidia/driver/usr/lib64");
   container.program("/run/nvidia/driver/usr/bin/nvidia-smi");
-  check_plan("driver-container", container, asks("all"));
+  check_plan("driver-container", container, wants("all"));
 }
 
 TEST_CASE("golden: two drivers, other versions, none") {
   FakeHost two, mismatch, none;
-  add_driver(two, 1);
+  add_whole_driver(two, 1);
   add_nvidia_libraries(two, "/usr/lib64", "535.104.05");
-  check_plan("two-driver-directories", two, asks("all"));
+  check_plan("two-driver-directories", two, wants("all"));
   add_nvidia_module(mismatch, "580.159.04");
-  add_nvidia_gpu(mismatch, "0000:1b:00.0", 0, uuid(0));
+  add_nvidia_gpu(mismatch, "0000:1b:00.0", 0, gpu_uuid(0));
   add_nvidia_libraries(mismatch, "/usr/lib64", "535.104.05");
-  check_plan("version-mismatch", mismatch, asks("all"));
+  check_plan("version-mismatch", mismatch, wants("all"));
   check_plan("no-driver", none, of_image({"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=all"}));
 }
 
 TEST_CASE("golden: what is asked for") {
   FakeHost host;
-  add_driver(host, 3);
+  add_whole_driver(host, 3);
   host.file("/etc/OpenCL/vendors/nvidia.icd", "libnvidia-opencl.so.1\n");
   check_plan("nothing-asked", host, of_image({}));
-  check_plan("void", host, asks("void"));
-  check_plan("none", host, asks("none"));
-  check_plan("utility-only", host, asks("all,capabilities=utility"));
-  check_plan("one-by-uuid", host, asks(uuid(2)));
-  check_plan("one-by-bus", host, asks("device=00000000:0C:00.0"));
+  check_plan("void", host, wants("void"));
+  check_plan("none", host, wants("none"));
+  check_plan("utility-only", host, wants("all,capabilities=utility"));
+  check_plan("one-by-uuid", host, wants(gpu_uuid(2)));
+  check_plan("one-by-bus", host, wants("device=00000000:0C:00.0"));
   check_plan("image-wants-two", host, of_image({"NVIDIA_VISIBLE_DEVICES=0,2"}));
-  HookRequest whole_dev = asks("device=1");
+  HookRequest whole_dev = wants("device=1");
   whole_dev.device_directory = runtime::DeviceDirectory::hosts;
   check_plan("hosts-dev-one", host, whole_dev);
   HookRequest step;
@@ -119,26 +119,26 @@ TEST_CASE("golden: what is asked for") {
 
 TEST_CASE("golden: all capabilities, with the files of graphics") {
   FakeHost host;
-  add_driver(host, 1);
+  add_whole_driver(host, 1);
   for (const char* file :
        {"/etc/OpenCL/vendors/nvidia.icd", "/etc/vulkan/icd.d/nvidia_icd.json", "/usr/share/nvidia/nvoptix.bin",
         "/usr/share/glvnd/egl_vendor.d/10_nvidia.json", "/usr/share/egl/egl_external_platform.d/15_nvidia_gbm.json"}) {
     host.file(file);
   }
   host.file("/dev/gdrdrv").file("/dev/nvidia-fs0").file("/etc/cufile.json", "{}");
-  check_plan("all-capabilities", host, asks("all,capabilities=all"));
+  check_plan("all-capabilities", host, wants("all,capabilities=all"));
 }
 
 TEST_CASE("golden: twelve GPUs") {
   FakeHost host;
-  add_driver(host, 12);
-  check_plan("twelve", host, asks("all,capabilities=utility"));
-  check_plan("twelve-two-of-them", host, asks("\"device=10,2\",capabilities=utility"));
+  add_whole_driver(host, 12);
+  check_plan("twelve", host, wants("all,capabilities=utility"));
+  check_plan("twelve-two-of-them", host, wants("\"device=10,2\",capabilities=utility"));
 }
 
 TEST_CASE("golden: slices of a GPU") {
   FakeHost host;
-  add_driver(host, 2);
+  add_whole_driver(host, 2);
   std::string minors = "config 1\nmonitor 2\n";
   for (const char* access : {"gi1/access", "gi1/ci0/access", "gi2/access", "gi2/ci0/access"}) {
     host.file(fmt::format("/proc/driver/nvidia/capabilities/gpu1/mig/{}", access));
@@ -147,17 +147,17 @@ TEST_CASE("golden: slices of a GPU") {
     host.file(fmt::format("/dev/nvidia-caps/nvidia-cap{}", minor));
   }
   host.file("/proc/driver/nvidia-caps/mig-minors", minors);
-  check_plan("mig-by-place", host, asks("\"device=0:1\",capabilities=utility"));
-  check_plan("mig-by-name", host, asks(fmt::format("\"device=MIG-{}/1/0\",capabilities=utility", uuid(0))));
+  check_plan("mig-by-place", host, wants("\"device=0:1\",capabilities=utility"));
+  check_plan("mig-by-name", host, wants(fmt::format("\"device=MIG-{}/1/0\",capabilities=utility", gpu_uuid(0))));
 }
 
 TEST_CASE("golden: settings") {
   FakeHost host;
-  add_driver(host, 1);
-  HookRequest system = asks("all");
+  add_whole_driver(host, 1);
+  HookRequest system = wants("all");
   system.settings.driver_lib_layout = DriverLayout::system;
   check_plan("system-layout", host, system);
-  HookRequest always = asks("all");
+  HookRequest always = wants("all");
   always.settings.forward_compat = ForwardCompat::always;
   check_plan("forward-compat-always", host, always);
   always.settings.forward_compat = ForwardCompat::never;
@@ -166,18 +166,18 @@ TEST_CASE("golden: settings") {
 
 TEST_CASE("golden: libraries for 32-bit programs") {
   FakeHost host;
-  add_driver(host, 1);
+  add_whole_driver(host, 1);
   for (const char* stem : {"libcuda", "libnvidia-ml"}) {
     host.library(fmt::format("/usr/lib/i386-linux-gnu/{}.so.580.159.04", stem), fmt::format("{}.so.1", stem),
                  test::Machine::i386);
   }
-  check_plan("compat32", host, asks("all,capabilities=compute,capabilities=utility,capabilities=compat32"));
-  check_plan("compat32-not-asked", host, asks("all"));
+  check_plan("compat32", host, wants("all,capabilities=compute,capabilities=utility,capabilities=compat32"));
+  check_plan("compat32-not-asked", host, wants("all"));
 }
 
 TEST_CASE("golden: a CDI file") {
   FakeHost host;
-  add_driver(host, 2);
+  add_whole_driver(host, 2);
   host.file("/etc/cdi/nvidia.yaml", R"(cdiVersion: 0.5.0
 kind: nvidia.com/gpu
 devices:
@@ -200,7 +200,7 @@ containerEdits:
      options: [ro, nosuid, nodev, rbind]}
   - {hostPath: /usr/bin/nvidia-smi, containerPath: /usr/bin/nvidia-smi, options: [ro, nosuid, nodev, rbind]}
 )");
-  check_plan("cdi-nvidia", host, asks("nvidia.com/gpu=1"));
+  check_plan("cdi-nvidia", host, wants("nvidia.com/gpu=1"));
 }
 
 TEST_CASE("golden: other vendors") {
@@ -211,7 +211,7 @@ TEST_CASE("golden: other vendors") {
     amd.file(fmt::format("/sys/class/kfd/kfd/topology/nodes/{}/properties", place),
              fmt::format("simd_count 4\ndrm_render_minor {}\nlocation_id {}\n", 130 - place, place * 256));
   }
-  check_plan("amd-one-of-two", amd, asks("device=1"));
+  check_plan("amd-one-of-two", amd, wants("device=1"));
   infiniband.file("/dev/infiniband/rdma_cm").file("/dev/infiniband/uverbs0");
   infiniband.file("/sys/class/infiniband_verbs/uverbs0/ibdev", "mlx5_0\n");
   infiniband.file("/sys/class/infiniband/mlx5_0/node_type", "1: CA\n");
