@@ -206,7 +206,8 @@ bool StageBuild::try_step() {
   step_->begun = Clock::now();
   context_.watcher.started(step_->number, step_->label);
   step_->directory = context_.places.place / fmt::format("step-{}", step_->number);
-  step_->process = StepProcess::start(step_->planned.job, context_.places, step_->directory);
+  step_->process = StepProcess::start(step_->planned.job, tree_.show(files_, context_.places.store),
+                                        context_.places, step_->directory);
   state_ = State::running;
   return false;
 }
