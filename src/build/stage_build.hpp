@@ -75,6 +75,7 @@ class StageBuild {
   void begin_with(const ExternalImage& image);
   void add_triggers();
   bool carry_on();
+  void check_runs_here() const;
   bool perform(const containerfile::Instruction& written);
   bool try_step();
   void end_step(const std::optional<BuiltLayer>& layer, StepEnd end);
