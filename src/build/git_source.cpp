@@ -51,7 +51,8 @@ bool is_reference(std::string_view text) {
 std::string inner_directory(const std::string& text, const std::string& whole) {
   const std::string path = std::filesystem::path("/" + text).lexically_normal().string();
   if (text.find_first_of("*?[\\") != text.npos || ("/" + text + "/").find("/../") != text.npos) {
-    throw Error(fmt::format("ADD {}: {} is no directory of a repository", printable(whole), printable(text)));
+    throw Error(fmt::format("ADD {}: {} is no directory of a repository", printable(whole), printable(text)),
+                "ADD URL#REF:DIRECTORY, without wildcards");
   }
   std::string inside = path.substr(1);
   while (inside.ends_with('/')) inside.pop_back();
@@ -70,7 +71,8 @@ std::optional<GitSource> parse_git_source(const std::string& text) {
   const std::size_t colon = std::min(fragment.find(':'), fragment.size());
   if (colon > 0) source.reference = fragment.substr(0, colon);
   if (!is_reference(source.reference)) {
-    throw Error(fmt::format("ADD {}: {} is no branch, tag or commit", printable(text), printable(source.reference)));
+    throw Error(fmt::format("ADD {}: {} is no branch, tag or commit", printable(text), printable(source.reference)),
+                "ADD URL#main, or another branch, a tag, or a commit's whole hash");
   }
   if (colon < fragment.size()) source.directory = inner_directory(fragment.substr(colon + 1), text);
   return source;
