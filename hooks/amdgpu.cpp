@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* k_topology = "/sys/class/kfd/kfd/topology/nodes";
 constexpr unsigned k_amd = 0x1002;
-const CdiKind k_kind{"amd.com", "gpu"};
+const CdiKind k_amd_kind{"amd.com", "gpu"};
 
 // "name number" a line.
 std::map<std::string, std::uint64_t> properties_of(const HostView& host, const std::string& node) {
@@ -45,8 +45,8 @@ struct Ask {
 };
 
 std::optional<Ask> ask_of(const HostView& host, const HookRequest& request) {
-  if (auto list = native_device_list(host, request, k_kind)) return Ask{std::move(*list), true};
-  const bool is_for_us = request.gpus && !is_for_cdi(*request.gpus, k_kind) && gpu_vendor(host) == GpuVendor::amd;
+  if (auto list = native_device_list(host, request, k_amd_kind)) return Ask{std::move(*list), true};
+  const bool is_for_us = request.gpus && !is_for_cdi(*request.gpus, k_amd_kind) && gpu_vendor(host) == GpuVendor::amd;
   if (is_for_us) return Ask{gpus_option_list(*request.gpus), true};
   if (request.gpus) return std::nullopt;
   if (request.environment.has("AMD_VISIBLE_DEVICES")) {
@@ -68,7 +68,8 @@ void renumber_variables(Edits& edits, const HookRequest& request, std::size_t al
 
 std::vector<DeviceNames> names_of(const std::vector<AmdGpu>& gpus) {
   std::vector<DeviceNames> names;
-  for (const AmdGpu& gpu : gpus) names.push_back(gpu.uuid.empty() ? DeviceNames{gpu.bus} : DeviceNames{gpu.uuid, gpu.bus});
+  for (const AmdGpu& gpu : gpus)
+    names.push_back(gpu.uuid.empty() ? DeviceNames{gpu.bus} : DeviceNames{gpu.uuid, gpu.bus});
   return names;
 }
 

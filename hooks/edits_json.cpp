@@ -9,7 +9,7 @@
 namespace mlctr::hooks {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct Attribute {
   std::uint64_t flag;
@@ -30,7 +30,7 @@ std::string options_of(std::uint64_t attributes) {
 
 // What a mount's source adds to its JSON.
 struct DescribeSource {
-  Json& json;
+  OrderedJson& json;
 
   void operator()(const runtime::BindMount& bind) const { json["bind"] = bind.source.string(); }
   void operator()(const runtime::SquashfsMount& squashfs) const { json["squashfs"] = squashfs.file.string(); }
@@ -45,46 +45,46 @@ struct DescribeSource {
   void operator()(const runtime::ChangedMount&) const { json["changed"] = true; }
 };
 
-Json to_value(const runtime::Mount& mount) {
-  Json json;
+OrderedJson to_value(const runtime::Mount& mount) {
+  OrderedJson json;
   std::visit(DescribeSource{json}, mount.source);
   json["target"] = mount.target;
   if (const std::string options = options_of(mount.attributes); !options.empty()) json["options"] = options;
   if (mount.if_missing == runtime::IfMissing::skip) json["optional"] = true;
   return json;
 }
-Json to_value(const DeviceNode& node) {
+OrderedJson to_value(const DeviceNode& node) {
   return {{"source", node.source.string()}, {"target", node.target}};
 }
-Json to_value(const LinkEdit& link) {
+OrderedJson to_value(const LinkEdit& link) {
   return {{"path", link.path}, {"target", link.target}};
 }
-Json to_value(const runtime::EnvironmentEdit& edit) {
-  return {{"name", edit.name}, {"value", edit.value ? Json(*edit.value) : Json()}};
+OrderedJson to_value(const runtime::EnvironmentEdit& edit) {
+  return {{"name", edit.name}, {"value", edit.value ? OrderedJson(*edit.value) : OrderedJson()}};
 }
-Json to_value(const ProgramDirectory& directory) {
+OrderedJson to_value(const ProgramDirectory& directory) {
   return {{"path", directory.path}};
 }
-Json to_value(const HiddenNode& hidden) {
+OrderedJson to_value(const HiddenNode& hidden) {
   return {{"path", hidden.path}};
 }
-Json to_value(const runtime::Renumbering& renumbered) {
+OrderedJson to_value(const runtime::Renumbering& renumbered) {
   return {{"variable", renumbered.variable}, {"numbers", renumbered.numbers}};
 }
-Json to_value(const HookWarning& warning) {
+OrderedJson to_value(const HookWarning& warning) {
   return {{"text", warning.text}};
 }
-Json to_value(const runtime::LoaderLibrary& library) {
+OrderedJson to_value(const runtime::LoaderLibrary& library) {
   using enum runtime::LoaderArchitecture;
   const char* name = library.architecture == i386 ? "i386" : library.architecture == x86_64 ? "x86_64" : "aarch64";
   return {{"soname", library.soname}, {"path", library.path}, {"architecture", name}};
 }
 
 template <class Edit>
-Json to_array(const std::vector<Edit>& edits) {
-  Json array = Json::array();
+OrderedJson to_array(const std::vector<Edit>& edits) {
+  OrderedJson array = OrderedJson::array();
   for (const Edit& each : edits) {
-    Json value = to_value(each);
+    OrderedJson value = to_value(each);
     value["origin"] = each.origin;
     array.push_back(std::move(value));
   }
@@ -94,17 +94,17 @@ Json to_array(const std::vector<Edit>& edits) {
 }  // namespace
 
 std::string to_json(const Edits& edits) {
-  Json json{{"devices", to_array(edits.devices)},   {"mounts", to_array(edits.mounts)},
-            {"links", to_array(edits.links)},       {"environment", to_array(edits.environment)},
-            {"programs", to_array(edits.programs)}, {"libraries", to_array(edits.libraries)},
-            {"hidden", to_array(edits.hidden)},     {"renumbered", to_array(edits.renumbered)},
-            {"warnings", to_array(edits.warnings)}};
+  OrderedJson json{{"devices", to_array(edits.devices)},   {"mounts", to_array(edits.mounts)},
+                   {"links", to_array(edits.links)},       {"environment", to_array(edits.environment)},
+                   {"programs", to_array(edits.programs)}, {"libraries", to_array(edits.libraries)},
+                   {"hidden", to_array(edits.hidden)},     {"renumbered", to_array(edits.renumbered)},
+                   {"warnings", to_array(edits.warnings)}};
   if (edits.forward_compat) {
     const bool is_always = edits.forward_compat->when == runtime::ForwardCompat::When::always;
     json["forward_compat"] = {{"when", is_always ? "always" : "automatic"},
                               {"driver", edits.forward_compat->driver_version}};
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace mlctr::hooks

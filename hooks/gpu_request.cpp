@@ -15,7 +15,7 @@ namespace {
 
 using Which = GpuRequest::Which;
 
-constexpr std::string_view k_kind = "nvidia.com/gpu=";
+constexpr std::string_view k_nvidia_kind = "nvidia.com/gpu=";
 constexpr const char* k_gpus_hint = "it takes all, none, a count, device=0,1 (indices, UUIDs, PCI ids), capabilities=…";
 
 // As docker's command line is: fields between commas, quotes around what has commas of its own.
@@ -79,8 +79,8 @@ std::string without_dockers(std::string_view capabilities) {
 std::optional<GpuRequest> request_of_devices(const std::vector<std::string>& devices) {
   GpuRequest request;
   for (const std::string& device : devices) {
-    if (!device.starts_with(k_kind)) continue;
-    const std::string name = device.substr(k_kind.size());
+    if (!device.starts_with(k_nvidia_kind)) continue;
+    const std::string name = device.substr(k_nvidia_kind.size());
     request.origin += (request.origin.empty() ? "--device " : ",") + device;
     if (name == "all") request.which = Which::all;
     if (name != "all") request.names.push_back(name);
@@ -128,7 +128,7 @@ GpuRequest parse_gpus_option(std::string_view text) {
     const std::size_t equals = word.find('=');
     if (word.empty())
       throw UsageError(fmt::format("--gpus {}: nothing between two commas", printable(text)), k_gpus_hint);
-    if (equals != word.npos && !word.starts_with(k_kind)) {
+    if (equals != word.npos && !word.starts_with(k_nvidia_kind)) {
       take_option(request, word.substr(0, equals), word.substr(equals + 1), text);
     } else if (word == "all") {
       request.which = Which::all;
@@ -137,7 +137,7 @@ GpuRequest parse_gpus_option(std::string_view text) {
     } else if (!is_list && whole_number(word)) {
       set_count(request, word, text);
     } else {
-      add_names(request, word.starts_with(k_kind) ? word.substr(k_kind.size()) : word);
+      add_names(request, word.starts_with(k_nvidia_kind) ? word.substr(k_nvidia_kind.size()) : word);
     }
   }
   if (request.which == Which::nothing && text.find("void") == text.npos) request.which = Which::all;  // options alone
@@ -162,7 +162,7 @@ GpuRequest parse_visible_devices(std::string_view text) {
       throw Error(fmt::format("NVIDIA_VISIBLE_DEVICES={}: '{}' stands alone or not at all", printable(text), word));
     }
     if (word == "all") request.which = Which::all;
-    request.names.emplace_back(word.starts_with(k_kind) ? word.substr(k_kind.size()) : word);
+    request.names.emplace_back(word.starts_with(k_nvidia_kind) ? word.substr(k_nvidia_kind.size()) : word);
   }
   return request;
 }

@@ -12,13 +12,14 @@
 namespace mlctr::hooks {
 namespace {
 
-const CdiKind k_kind{"intel.com", "gpu"};
-constexpr unsigned k_intel = 0x8086, k_habana = 0x1da3;
+const CdiKind k_intel_kind{"intel.com", "gpu"};
+constexpr unsigned k_intel_vendor = 0x8086, k_habana = 0x1da3;
 constexpr const char* k_gaudi_variable = "HABANA_VISIBLE_DEVICES";
 
 std::optional<std::string> gpu_list(const HostView& host, const HookRequest& request) {
-  if (auto list = native_device_list(host, request, k_kind)) return list;
-  const bool is_for_us = request.gpus && !is_for_cdi(*request.gpus, k_kind) && gpu_vendor(host) == GpuVendor::intel;
+  if (auto list = native_device_list(host, request, k_intel_kind)) return list;
+  const bool is_for_us =
+      request.gpus && !is_for_cdi(*request.gpus, k_intel_kind) && gpu_vendor(host) == GpuVendor::intel;
   if (is_for_us) return gpus_option_list(*request.gpus);
   if (request.gpus) return std::nullopt;
   if (request.job.has("SLURM_JOB_ID") && request.job.has("ZE_AFFINITY_MASK")) return "all";
@@ -43,7 +44,7 @@ void hide_gpu(Edits& edits, const HookRequest& request, const RenderNode& node) 
 }
 
 void add_gpus(Edits& edits, const HostView& host, const HookRequest& request, const std::string& list) {
-  std::vector<RenderNode> gpus = list_render_nodes(host, k_intel);
+  std::vector<RenderNode> gpus = list_render_nodes(host, k_intel_vendor);
   std::erase_if(gpus, [&](const RenderNode& node) { return !host.may_use("/dev/dri/" + node.render); });
   std::vector<DeviceNames> names;
   for (const RenderNode& node : gpus) names.push_back(node.bus.empty() ? DeviceNames{} : DeviceNames{node.bus});
@@ -62,7 +63,8 @@ std::vector<std::string> list_accelerators(const HostView& host) {
   std::vector<std::string> numbers;
   for (const std::string& name : host.list("/dev/accel")) {
     if (!name.starts_with("accel") || name.starts_with("accel_")) continue;
-    if (vendor_of(host, "accel", name) == k_habana && host.may_use("/dev/accel/" + name)) numbers.push_back(name.substr(5));
+    if (vendor_of(host, "accel", name) == k_habana && host.may_use("/dev/accel/" + name))
+      numbers.push_back(name.substr(5));
   }
   return numbers;
 }

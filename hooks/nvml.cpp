@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 
 constexpr std::chrono::seconds k_patience{10};
 constexpr std::size_t k_text_bytes = 96;  // NVML_DEVICE_UUID_V2_BUFFER_SIZE
-constexpr unsigned k_most_gpus = 256, k_most_mig = 64;
+constexpr unsigned k_most_nvml_gpus = 256, k_most_mig = 64;
 
 // As nvml.h has it: nvmlReturn_t is an int with 0 for success, a device a pointer.
 using Device = void*;
@@ -85,7 +85,7 @@ Json ask_here(const char* library) {
   nvml.call("nvmlSystemGetCudaDriverVersion_v2", &cuda);
   nvml.call("nvmlDeviceGetCount_v2", &count);
   Json gpus = Json::array();
-  for (unsigned i = 0; i < std::min(count, k_most_gpus); ++i) {
+  for (unsigned i = 0; i < std::min(count, k_most_nvml_gpus); ++i) {
     Device device = nullptr;
     if (nvml.call("nvmlDeviceGetHandleByIndex_v2", i, &device)) gpus.push_back(gpu_of(nvml, device));
   }

@@ -9,12 +9,6 @@ namespace {
 // libcurl bounds one line at 100 KiB and their number not at all.
 constexpr std::size_t k_max_header_bytes = 256 * 1024;
 
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
 }  // namespace
 
 void AnswerHeaders::take(std::string_view line) {
@@ -23,8 +17,8 @@ void AnswerHeaders::take(std::string_view line) {
   if (line.substr(0, 5) == "HTTP/") return map_.clear();
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  const std::string_view value = trim(line.substr(colon + 1));
-  const auto [entry, is_new] = map_.try_emplace(lowered(trim(line.substr(0, colon))), value);
+  const std::string_view value = trimmed(line.substr(colon + 1));
+  const auto [entry, is_new] = map_.try_emplace(lowered(trimmed(line.substr(0, colon))), value);
   if (!is_new) entry->second.append(", ").append(value);
 }
 

@@ -3,23 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string_view>
+
+#include "base/number.hpp"
 
 namespace mlctr {
 namespace {
 
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 std::optional<std::uint64_t> content_length(const HeaderMap& headers) {
   const auto found = headers.find("content-length");
-  return found == headers.end() ? std::nullopt : parse_number(found->second);
+  return found == headers.end() ? std::nullopt : parse_number<std::uint64_t>(found->second);
 }
 
 // Content-Range: bytes FIRST-LAST/(TOTAL|*)   (RFC 9110, 14.4)
@@ -30,10 +24,11 @@ bool is_rest_of_blob(std::string_view range, std::uint64_t first_wanted, std::ui
   const std::size_t dash = range.find('-');
   const std::size_t slash = range.find('/');
   if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash) return false;
-  const auto first = parse_number(range.substr(0, dash));
-  const auto last = parse_number(range.substr(dash + 1, slash - dash - 1));
+  const auto first = parse_number<std::uint64_t>(range.substr(0, dash));
+  const auto last = parse_number<std::uint64_t>(range.substr(dash + 1, slash - dash - 1));
   const std::string_view total = range.substr(slash + 1);
-  return first == first_wanted && last && *last < total_wanted && (total == "*" || parse_number(total) == total_wanted);
+  return first == first_wanted && last && *last < total_wanted &&
+         (total == "*" || parse_number<std::uint64_t>(total) == total_wanted);
 }
 
 }  // namespace

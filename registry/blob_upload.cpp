@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/number.hpp"
 #include "registry/push_refusal.hpp"
 #include "registry/retry.hpp"
 
@@ -23,31 +22,14 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t k_largest_chunk_bytes = 128u << 20;  // whatever a registry asks for: it is held in memory
 
-std::string header(const HttpResponse& response, const char* name) {
-  const auto found = response.headers.find(name);
-  return found == response.headers.end() ? std::string() : found->second;
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, mistake] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (mistake != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 // Range: 0-LAST (RFC 9110 would have "bytes=" in front). Nothing at all is "0-0" for many.
 std::optional<std::uint64_t> held_bytes(const HttpResponse& response) {
-  std::string range = header(response, "range");
+  std::string range = response.header("range");
   if (range.starts_with("bytes=")) range.erase(0, 6);
   if (!range.starts_with("0-")) return std::nullopt;
-  const auto last = parse_number(std::string_view(range).substr(2));
+  const auto last = parse_number<std::uint64_t>(std::string_view(range).substr(2));
   if (!last) return std::nullopt;
   return *last == 0 ? 0 : *last + 1;
-}
-
-double random_fraction() {
-  thread_local std::minstd_rand generator{std::random_device{}()};
-  return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
 class ChunkedUpload final : public BlobUpload {
@@ -65,13 +47,13 @@ class ChunkedUpload final : public BlobUpload {
     request.method = "POST";
     const HttpResponse response = place_.send(std::move(request), first_, stop_);
     if (response.status != 202) throw push_refusal(place_, "POST", first_, response);
-    if (header(response, "location").empty()) {
+    if (response.header("location").empty()) {
       throw RemoteError(fmt::format("POST {}: the registry does not say where to send the blob", first_.shown()));
     }
     move_to(response);
-    const auto least = parse_number(header(response, "oci-chunk-min-length"));
-    chunk_bytes_ = std::clamp(least.value_or(0), settings_.chunk_bytes,
-                              std::max(settings_.chunk_bytes, k_largest_chunk_bytes));
+    const auto least = parse_number<std::uint64_t>(response.header("oci-chunk-min-length"));
+    chunk_bytes_ =
+        std::clamp(least.value_or(0), settings_.chunk_bytes, std::max(settings_.chunk_bytes, k_largest_chunk_bytes));
   }
 
   void append(std::span<const std::byte> bytes) override {
@@ -101,14 +83,14 @@ class ChunkedUpload final : public BlobUpload {
 
   // Where the next request goes: relative or absolute (spec: "Location").
   void move_to(const HttpResponse& response) {
-    const std::string location = header(response, "location");
+    const std::string location = response.header("location");
     if (location.empty()) return;
     const Url next = Url::parse(response.url).resolve(location);
     if (!next.has_same_origin(first_)) {
       const bool is_downgrade = first_.scheme() == Scheme::https && next.scheme() != Scheme::https;
       if (is_downgrade || (next.is_loopback() && !first_.is_loopback())) {
-        throw RemoteError(fmt::format("refusing to send the blob to {}, where {} wants it", next.shown(),
-                                      first_.host_and_port()));
+        throw RemoteError(
+            fmt::format("refusing to send the blob to {}, where {} wants it", next.shown(), first_.host_and_port()));
       }
     }
     location_ = next;
@@ -146,7 +128,7 @@ class ChunkedUpload final : public BlobUpload {
       if (response.status != 416 && !is_retryable_status(response.status)) {
         throw push_refusal(place_, "PATCH", location_, response);
       }
-      asked = parse_retry_after(header(response, "retry-after"), std::time(nullptr));
+      asked = parse_retry_after(response.header("retry-after"), std::time(nullptr));
       if (failures_ + 1 >= settings_.max_attempts && response.status != 416) {
         throw push_refusal(place_, "PATCH", location_, response);
       }
@@ -213,9 +195,10 @@ class ChunkedUpload final : public BlobUpload {
       if (failures_ + 1 >= settings_.max_attempts && response.status != 404) {
         throw push_refusal(place_, "PUT", url, response);
       }
-      asked = parse_retry_after(header(response, "retry-after"), std::time(nullptr));
+      asked = parse_retry_after(response.header("retry-after"), std::time(nullptr));
       // A try before this one may have done it, though its answer was lost.
-      if (response.status == 404 && !is_there(digest)) throw UploadLost(why + ": the registry has forgotten the upload");
+      if (response.status == 404 && !is_there(digest))
+        throw UploadLost(why + ": the registry has forgotten the upload");
     } catch (const NetworkError& error) {
       if (failures_ + 1 >= settings_.max_attempts) throw;
       why = error.message();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/printable.hpp"
+#include "registry/place.hpp"
 #include "registry/place_list.hpp"
 #include "registry/tag_list.hpp"
 
@@ -20,15 +21,6 @@ constexpr std::size_t k_max_suggested_tags = 10;
 constexpr unsigned k_mirror_attempts = 2;
 
 // Where Docker Hub's API answers; docker.io itself is a web site.
-std::string api_host(const std::string& registry) {
-  return registry == "docker.io" ? "registry-1.docker.io" : registry;
-}
-
-std::string header(const HttpResponse& response, const char* name) {
-  const auto found = response.headers.find(name);
-  return found == response.headers.end() ? std::string() : found->second;
-}
-
 // "application/json; charset=utf-8" without its parameters.
 std::string media_type(const std::string& content_type) {
   const std::string type = content_type.substr(0, content_type.find(';'));
@@ -53,14 +45,14 @@ void check(const Digest& wanted, std::string_view body, const std::string& what)
 
 FetchedManifest checked_manifest(const Url& url, const std::string& selector, HttpResponse response) {
   const std::string what = "GET " + url.shown();
-  std::string type = media_type(header(response, "content-type"));
+  std::string type = media_type(response.header("content-type"));
   if (is_digest(selector)) {
     const Digest wanted = Digest::parse(selector);
     check(wanted, response.body, what);
     return {std::move(response.body), std::move(type), wanted};
   }
   // The header may name the digest of another algorithm: then there is nothing to compare.
-  const std::string stated = header(response, "docker-content-digest");
+  const std::string stated = response.header("docker-content-digest");
   const Digest own = Digest::of(response.body);
   if (stated.substr(0, 7) == "sha256:" && stated != own.to_string()) {
     throw RemoteError(
@@ -165,7 +157,7 @@ std::vector<std::string> RegistryClient::Impl::tags_of(Place& place, std::size_t
     const HttpResponse response = place.get(url, "application/json", k_max_tag_list_bytes, stop);
     if (response.status != 200) throw place.refusal(url, response);
     for (std::string& tag : parse_tag_list(response.body)) tags.push_back(std::move(tag));
-    const std::string next = next_page(header(response, "link"));
+    const std::string next = next_page(response.header("link"));
     if (next.empty()) break;
     const Url next_url = url.resolve(next);
     // A list does not go on somewhere else: that would be signed in to.

@@ -27,7 +27,7 @@ std::filesystem::path follow_links(std::filesystem::path path) {
   return path;
 }
 
-std::string read_if_exists(const std::filesystem::path& path) {
+std::string read_or_empty(const std::filesystem::path& path) {
   try {
     return read_file(path, k_docker_config_limits.max_bytes);
   } catch (const SysError& error) {
@@ -56,7 +56,7 @@ std::vector<std::string> keys_of(const Json& auths, std::string_view registry) {
 
 DockerConfigFile::DockerConfigFile(std::filesystem::path path) : path_(follow_links(std::move(path))) {
   try {
-    document_ = parse(read_if_exists(path_));
+    document_ = parse(read_or_empty(path_));
     if (const auto auths = document_.find("auths");
         auths != document_.end() && !auths->is_object() && !auths->is_null()) {
       throw Error("$.auths: expected an object");

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "registry/server_message.hpp"
+
 namespace mlctr {
 namespace {
-
-constexpr std::uint64_t k_max_error_body_bytes = 64 * 1024;
 
 Url root_of(std::string_view scheme, const std::string& host) {
   return Url::parse(fmt::format("{}://{}/", scheme, host));
@@ -31,6 +31,10 @@ std::string scope_of(const PlaceSettings& settings) {
 }
 
 }  // namespace
+
+std::string api_host(const std::string& registry) {
+  return registry == "docker.io" ? "registry-1.docker.io" : registry;
+}
 
 Place::Place(Transport& transport, PlaceSettings settings)
     : transport_(transport),

@@ -21,6 +21,9 @@ struct Endpoint {
   bool plain_http = false;  ///< http only; a loopback host is asked by https first, then by http, without it
 };
 
+/// Where a registry's API is: Docker Hub's is not at its name.
+std::string api_host(const std::string& registry);
+
 struct PlaceSettings {
   Endpoint endpoint;
   std::string repository;  ///< "library/python"; empty: none, only to sign in

@@ -4,23 +4,21 @@
 
 #include "base/printable.hpp"
 #include "registry/blob_upload.hpp"
+#include "registry/place.hpp"
 #include "registry/push_refusal.hpp"
 
 namespace mlctr {
 namespace {
 
-std::string api_host(const std::string& registry) {
-  return registry == "docker.io" ? "registry-1.docker.io" : registry;
-}
-
 PlaceSettings place_settings(const RegistrySettings& registry, const ImageReference& destination,
                              std::optional<Credential> credential) {
-  return {.endpoint = {.host = api_host(destination.registry), .path_prefix = {}, .plain_http = registry.allow_plain_http},
-          .repository = destination.repository,
-          .login_name = destination.registry,
-          .credential = std::move(credential),
-          .max_attempts = std::nullopt,
-          .actions = "pull,push"};
+  return {
+      .endpoint = {.host = api_host(destination.registry), .path_prefix = {}, .plain_http = registry.allow_plain_http},
+      .repository = destination.repository,
+      .login_name = destination.registry,
+      .credential = std::move(credential),
+      .max_attempts = std::nullopt,
+      .actions = "pull,push"};
 }
 
 }  // namespace
@@ -62,8 +60,7 @@ bool PushClient::mount(const Digest& blob, const std::string& from_repository, s
   }
 }
 
-std::unique_ptr<BlobUpload> PushClient::begin_upload(std::function<void(std::uint64_t)> on_sent,
-                                                     std::stop_token stop) {
+std::unique_ptr<BlobUpload> PushClient::begin_upload(std::function<void(std::uint64_t)> on_sent, std::stop_token stop) {
   return begin_blob_upload(impl_->transport, impl_->place, impl_->settings, std::move(on_sent), std::move(stop));
 }
 

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
+#include <random>
+
+#include "base/ascii.hpp"
+#include "base/number.hpp"
 
 namespace mlctr {
 namespace {
@@ -11,20 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds k_longest_backoff{30'000};
-
-template <class Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 std::optional<unsigned> month_number(std::string_view name) {
   constexpr std::array<std::string_view, 12> k_months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -60,7 +49,7 @@ std::optional<std::time_t> parse_http_date(std::string_view text) {
 std::optional<milliseconds> parse_retry_after(std::string_view value, std::time_t now) {
   // A number of seconds that overflows is as good as "never": a day stands for it.
   constexpr std::int64_t k_most_seconds = 86'400;
-  value = trim(value);
+  value = trimmed(value);
   std::int64_t wait_seconds = 0;
   if (!value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos) {
     wait_seconds = value.size() > 9 ? k_most_seconds : *parse_number<std::int64_t>(value);
@@ -70,6 +59,11 @@ std::optional<milliseconds> parse_retry_after(std::string_view value, std::time_
     return std::nullopt;
   }
   return milliseconds(1000 * std::min(wait_seconds, k_most_seconds));
+}
+
+double random_fraction() {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
 milliseconds backoff(unsigned failures, milliseconds first, double random) {

@@ -19,6 +19,9 @@ std::optional<std::time_t> parse_http_date(std::string_view text);
 /// `random` goes from 0 to 1: many nodes that failed together must not come back together.
 std::chrono::milliseconds backoff(unsigned failures, std::chrono::milliseconds first, double random);
 
+/// From 0 to 1, for backoff().
+double random_fraction();
+
 /// Whether the same request may well succeed later: 408, 429, 500, 502, 503, 504.
 bool is_retryable_status(long status);
 

@@ -10,7 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t k_max_error_body_bytes = 64 * 1024;
 constexpr std::size_t k_max_message_bytes = 200;
 // A digest has 71 characters, a bearer token hundreds: a server may echo ours.
 constexpr std::size_t k_max_word_bytes = 80;

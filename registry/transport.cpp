@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
-#include <random>
 #include <set>
 #include <string_view>
 
@@ -81,11 +80,6 @@ void wait_or_stop(milliseconds duration, std::stop_token stop) {
   std::unique_lock lock(mutex);
   never.wait_for(lock, stop, duration, [] { return false; });
   if (stop.stop_requested()) throw Cancelled();
-}
-
-double random_fraction() {
-  thread_local std::minstd_rand generator{std::random_device{}()};
-  return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
 // The failures of one request in a row, and the waits between its attempts.

@@ -84,7 +84,7 @@ struct HttpRequest {
       4u << 20;                          ///< of the answer, where it is kept in memory; a larger one is a RemoteError
   std::optional<unsigned> max_attempts;  ///< instead of the transport's: 1 for a probe
   std::optional<std::chrono::seconds> stall_timeout;  ///< instead of the transport's
-  std::function<void(std::uint64_t)> on_sent;  ///< how much of the body has left; from the transport's thread
+  std::function<void(std::uint64_t)> on_sent;         ///< how much of the body has left; from the transport's thread
 };
 
 struct HttpResponse {
@@ -92,6 +92,12 @@ struct HttpResponse {
   std::map<std::string, std::string> headers;  ///< names in lower case; of several equal ones joined by ", "
   std::string body;
   std::string url;  ///< that answered, after redirects; may hold a signature: not for messages
+
+  /// Empty where it is not there.
+  std::string header(const std::string& name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? std::string() : found->second;
+  }
 };
 
 /// Where a download goes. Called from the transport's thread, which all transfers share: it may block for a file's

@@ -19,7 +19,7 @@ namespace mlctr::runtime {
 namespace {
 
 constexpr std::uint32_t k_former_tag = 0x72746c6d;  // ours; loaders skip what they don't know (dl-cache.h)
-constexpr std::string_view k_place = "/run/mlctr/driver/";
+constexpr std::string_view k_loader_place = "/run/mlctr/driver/";
 
 #if defined(__aarch64__)
 constexpr const char* k_glibc = "/lib/ld-linux-aarch64.so.1";
@@ -140,7 +140,7 @@ std::optional<FormerCache> without_driver(std::string_view bytes) {
     return FormerCache{each.bytes[0] == 'c' ? CacheOwner::container : CacheOwner::image, each.bytes.substr(1)};
   }
   const auto removed =
-      std::erase_if(cache->entries, [](const LdCacheEntry& entry) { return entry.path.starts_with(k_place); });
+      std::erase_if(cache->entries, [](const LdCacheEntry& entry) { return entry.path.starts_with(k_loader_place); });
   if (removed == 0) return std::nullopt;
   return FormerCache{CacheOwner::container, write_ld_cache(std::move(*cache))};
 }

@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t k_max_said_bytes = 1u << 20;
-constexpr std::chrono::seconds k_patience_with_killed{1};  // one that waits in the kernel (NFS) may never end
+constexpr std::chrono::seconds k_patience_with_forked{1};  // one that waits in the kernel (NFS) may never end
 
 [[noreturn]] void be_child(const std::function<void(const Say&)>& work, int pipe, std::chrono::seconds patience) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);                    // lost when ids change (prctl(2)), hence also
@@ -66,7 +66,7 @@ ForkedResult run_forked(const std::function<void(const Say&)>& work, std::chrono
     has_ended = wanted[0].revents != 0;
   }
   if (!has_ended) ::kill(child, SIGKILL);
-  if (!has_ended && !wait_for_end(process, k_patience_with_killed)) return result;
+  if (!has_ended && !wait_for_end(process, k_patience_with_forked)) return result;
   const int status = reap(child);
   if (!has_ended) return result;
   if (WIFSIGNALED(status))

@@ -17,7 +17,7 @@
 namespace mlctr::runtime {
 namespace {
 
-constexpr const char* k_place = "/usr/local/cuda/compat";
+constexpr const char* k_compat_place = "/usr/local/cuda/compat";
 constexpr const char* k_note = ".note.cuda.fwd_compatibility";
 constexpr std::array<const char*, 5> k_libraries{"libcuda.so.1", "libcudadebugger.so.1",
                                                  "libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4",
@@ -53,7 +53,7 @@ bool is_regular(const Fd& file) {
 std::vector<LoaderLibrary> libraries_there(const Rootfs& rootfs, const std::string& origin) {
   std::vector<LoaderLibrary> libraries;
   for (const char* name : k_libraries) {
-    const std::string path = fmt::format("{}/{}", k_place, name);
+    const std::string path = fmt::format("{}/{}", k_compat_place, name);
     const auto file = rootfs.find(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto elf = file && is_regular(*file) ? read_elf_library(file->get()) : std::nullopt;
     if (!elf || !elf->is_64_bit) continue;
@@ -76,7 +76,7 @@ bool fits_driver(unsigned major, std::string_view note, unsigned host_major) {
 }
 
 std::vector<LoaderLibrary> find_forward_compat(const ForwardCompat& host, const Rootfs& rootfs) try {
-  const auto cuda = rootfs.find(fmt::format("{}/libcuda.so.1", k_place), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  const auto cuda = rootfs.find(fmt::format("{}/libcuda.so.1", k_compat_place), O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!cuda || !is_regular(*cuda)) return {};
   const bool fits = fits_driver(major_of(*cuda), read_elf_note(cuda->get(), k_note), host.driver_major);
   if (!fits && host.when == ForwardCompat::When::automatic) return {};

@@ -15,7 +15,7 @@
 namespace mlctr::runtime {
 namespace {
 
-constexpr std::string_view k_blanks = " \t";
+constexpr std::string_view k_field_blanks = " \t";
 constexpr std::string_view k_any_tree = "none";
 constexpr int k_before_hooks = -1, k_after_hooks = 0;
 
@@ -192,7 +192,7 @@ std::vector<FstabLine> parse_fstab(std::string_view text, const VariableLookup& 
   for (unsigned number = 1; !text.empty(); ++number) {
     const std::string_view row = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(row.size() + 1, text.size()));
-    std::vector<std::string> fields = split(row, k_blanks);
+    std::vector<std::string> fields = split(row, k_field_blanks);
     if (fields.empty() || fields[0].starts_with('#')) continue;
     if (row.find('\0') != row.npos) throw Error(fmt::format("{}: it has a NUL byte", number));
     FstabLine line{.number = number, .source = {}, .target = {}, .type = {}};

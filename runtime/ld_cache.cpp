@@ -13,7 +13,7 @@ constexpr std::string_view k_old_magic = "ld.so-1.7.0", k_new_magic = "glibc-ld.
 constexpr std::size_t k_old_header = 16, k_old_entry = 12, k_new_header = 48, k_new_entry = 24, k_section = 16;
 constexpr std::uint32_t k_extension_magic = 0xEAA42174, k_hwcaps_tag = 1;
 constexpr char k_little_endian = 2;
-constexpr std::uint32_t k_max_entries = 200'000, k_max_sections = 64, k_max_hwcaps = 1024;
+constexpr std::uint32_t k_max_entries = 200'000, k_max_cache_sections = 64, k_max_hwcaps = 1024;
 
 template <class T>
 std::optional<T> number_at(std::string_view bytes, std::uint64_t at) {
@@ -66,7 +66,7 @@ std::optional<std::vector<std::string>> hwcap_names(std::string_view bytes, std:
 
 bool read_extensions(std::string_view bytes, std::uint32_t at, LdCache& cache) {
   const auto magic = number_at<std::uint32_t>(bytes, at), count = number_at<std::uint32_t>(bytes, at + 4u);
-  if (!count || magic != k_extension_magic || *count > k_max_sections) return false;
+  if (!count || magic != k_extension_magic || *count > k_max_cache_sections) return false;
   for (std::uint64_t each = at + 8u; each < at + 8u + *count * k_section; each += k_section) {
     const auto tag = number_at<std::uint32_t>(bytes, each);
     const auto offset = number_at<std::uint32_t>(bytes, each + 8), size = number_at<std::uint32_t>(bytes, each + 12);

@@ -38,7 +38,7 @@ class BlockedSignals {
 };
 
 // What has become of children; the end of `program`, once it has one.
-std::optional<ProgramEnd> reap(pid_t program) {
+std::optional<ProgramEnd> reap_until(pid_t program) {
   int status = 0;
   for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
     if (pid != program) continue;
@@ -75,7 +75,7 @@ ProgramEnd supervise(const std::function<void()>& child) {
   for (;;) {
     const siginfo_t signal = blocked.next();
     if (signal.si_signo == SIGCHLD) {
-      if (const auto end = reap(program)) return *end;
+      if (const auto end = reap_until(program)) return *end;
     } else if (!came_to_program_too(signal)) {
       ::kill(program, signal.si_signo);
     }

@@ -37,11 +37,11 @@ using build::ImageLayer;
 constexpr const char* k_no_config =
     R"({"architecture":"","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}})";
 constexpr const char* k_epoch = "SOURCE_DATE_EPOCH";
-constexpr const char* k_oci_config = "application/vnd.oci.image.config.v1+json";
+constexpr const char* k_config_media_type = "application/vnd.oci.image.config.v1+json";
 constexpr const char* k_oci_layer_gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
 constexpr const char* k_oci_layer_tar = "application/vnd.oci.image.layer.v1.tar";
 
-ImageReference parse_new_name(const std::string& text) {
+ImageReference parse_tag(const std::string& text) {
   const ImageSource source = parse_image_source(text);
   const auto* reference = std::get_if<ImageReference>(&source);
   if (reference != nullptr && !reference->digest) return *reference;
@@ -153,7 +153,7 @@ class RunningBuild {
 
 ResolvedImage describe(const build::BuiltStage& built) {
   Manifest manifest{.media_type = std::string(k_oci_manifest),
-                    .config = {.media_type = k_oci_config,
+                    .config = {.media_type = k_config_media_type,
                                .digest = Digest::of(built.config_body),
                                .size_bytes = built.config_body.size(),
                                .urls = {}},
@@ -243,7 +243,7 @@ BuiltImage build_image(const Configuration& configuration, const BuildSource& so
                        const std::map<std::string, BaseImage>& bases, const std::map<std::string, Fd>& secrets,
                        const BuildRequest& request, build::BuildWatcher& watcher, const std::stop_token& stop) {
   std::vector<ImageReference> references;
-  for (const std::string& text : request.references) references.push_back(parse_new_name(text));
+  for (const std::string& text : request.references) references.push_back(parse_tag(text));
   Store store(configuration.store, Store::Access::read_write);
   const RunningBuild running(store);
   BuildPlace place(configuration);

@@ -39,7 +39,7 @@ ImageReference parse_new_name(const std::string& text) {
                    "name it like docker does (py38:mine); `mlctr save` writes files");
 }
 
-std::string user_name() {
+std::string author_name() {
   const passwd* user = ::getpwuid(::geteuid());
   return user == nullptr ? std::string() : user->pw_name;
 }
@@ -100,9 +100,9 @@ class LayeredCommit {
     UnnamedFile file(store_.root() / "tmp");
     std::optional<squashfs::ChangesLayer> layer;
     read_container(configuration_, container_, request_.running, [&](const BaseImage& image) {
-      layer = squashfs::write_changes_layer(
-          image.squashfs, {open_file(container_.upper, O_RDONLY | O_DIRECTORY), container_.upper}, file.fd(),
-          pack_options(configuration_), stop_);
+      layer = squashfs::write_changes_layer(image.squashfs,
+                                            {open_file(container_.upper, O_RDONLY | O_DIRECTORY), container_.upper},
+                                            file.fd(), pack_options(configuration_), stop_);
       files_ = container_provenance(container_.record, image,
                                     {.user = user_name(), .created = rfc_3339(time_of(*layer))});
       base_squashfs_ = image.squashfs;
@@ -110,7 +110,7 @@ class LayeredCommit {
     ResolvedImage image = describe_commit(base, *layer,
                                           {.container = container_.record.name,
                                            .base_reference = base_name(container_.record),
-                                           .author = user_name(),
+                                           .author = author_name(),
                                            .time = time_of(*layer)});
     keep_layer(store_, layer->diff_id, file, stop_);
     return image;
@@ -155,8 +155,8 @@ class LayeredCommit {
 
 // All in one: of an image that has no layers to speak of, a lone squashfs file.
 CommittedImage commit_whole(const Configuration& configuration, const CommitRequest& request,
-                            const StoredContainer& container, const std::optional<ImageReference>& reference, Store& store,
-                            ProgressBoard& board, const std::stop_token& stop) {
+                            const StoredContainer& container, const std::optional<ImageReference>& reference,
+                            Store& store, ProgressBoard& board, const std::stop_token& stop) {
   UnnamedFile file(store.root() / "tmp");
   write_container_image(configuration, container, request.running, file.fd(), board, stop);
   const std::uint64_t bytes = file_size(file.fd(), "the image");

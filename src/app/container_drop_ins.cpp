@@ -14,7 +14,7 @@
 namespace mlctr {
 namespace {
 
-std::string shown(const std::filesystem::path& file) {
+std::string shown_file(const std::filesystem::path& file) {
   return printable(file.string(), 4096);
 }
 
@@ -23,18 +23,18 @@ void add_environment(std::vector<runtime::EnvironmentEdit>& edits, std::string_v
   for (const std::string& entry : runtime::parse_environment_file(text)) {
     const std::size_t equals = entry.find('=');
     edits.push_back(
-        {entry.substr(0, equals), runtime::expand_variables(entry.substr(equals + 1), value_of), shown(file)});
+        {entry.substr(0, equals), runtime::expand_variables(entry.substr(equals + 1), value_of), shown_file(file)});
   }
 }
 
 // Nothing of the text itself, which may be anything.
 std::string describe_ignored(const std::filesystem::path& file, const std::vector<std::size_t>& lines) {
   const std::string more = lines.size() > 1 ? fmt::format(", and {} more", lines.size() - 1) : "";
-  return fmt::format("{}:{}: ignored, as it is not NAME=VALUE, or NAME is a runtime's own{}", shown(file), lines[0],
-                     more);
+  return fmt::format("{}:{}: ignored, as it is not NAME=VALUE, or NAME is a runtime's own{}", shown_file(file),
+                     lines[0], more);
 }
 
-void append(std::vector<runtime::Mount>& mounts, std::vector<runtime::Mount> more) {
+void append_found(std::vector<runtime::Mount>& mounts, std::vector<runtime::Mount> more) {
   std::ranges::move(more, std::back_inserter(mounts));
 }
 
@@ -58,9 +58,9 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
   for (const auto& file : list_drop_ins(configuration, "mounts.d", ".fstab")) {
     runtime::FstabMounts mounts = runtime::plan_fstab(
         read_drop_in(configuration, file), value_of,
-        {.file = shown(file), .rootfs = rootfs, .directory = host.current_directory, .is_squashfs = has_squashfs});
-    append(found.mounts.before_hooks, std::move(mounts.before_hooks));
-    append(found.mounts.after_hooks, std::move(mounts.after_hooks));
+        {.file = shown_file(file), .rootfs = rootfs, .directory = host.current_directory, .is_squashfs = has_squashfs});
+    append_found(found.mounts.before_hooks, std::move(mounts.before_hooks));
+    append_found(found.mounts.after_hooks, std::move(mounts.after_hooks));
   }
   for (const auto& file : list_drop_ins(configuration, "hooks.d", ".sh")) {
     switch (look_at_hook(configuration, file)) {
@@ -70,7 +70,7 @@ ContainerDropIns read_container_drop_ins(const Configuration& configuration, con
       case HookKind::not_executable:
         break;
       case HookKind::dangling_link:
-        found.warnings.push_back(fmt::format("{} is a link to no file: that hook is left out", shown(file)));
+        found.warnings.push_back(fmt::format("{} is a link to no file: that hook is left out", shown_file(file)));
     }
   }
   return found;

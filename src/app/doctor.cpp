@@ -18,7 +18,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::chrono::seconds k_patience{10};
+constexpr std::chrono::seconds k_probe_patience{10};
 
 const Finding k_untried{ProbeStatus::untried, "not tried: it needs a user namespace"};
 
@@ -83,8 +83,8 @@ Finding run_safely(const std::function<Finding()>& probe) {
 
 Finding ask_child(const Probe& probe) {
   const auto result =
-      runtime::run_forked([&](const runtime::Say& say) { say(to_text(run_safely(probe.run))); }, k_patience);
-  if (!result.end) return failure(fmt::format("no answer within {} s", k_patience.count()));
+      runtime::run_forked([&](const runtime::Say& say) { say(to_text(run_safely(probe.run))); }, k_probe_patience);
+  if (!result.end) return failure(fmt::format("no answer within {} s", k_probe_patience.count()));
   if (const auto* killed = std::get_if<runtime::Killed>(&*result.end)) {
     return failure(fmt::format("the probe was killed: {}", ::strsignal(killed->signal_number)));
   }

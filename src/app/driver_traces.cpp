@@ -17,18 +17,18 @@ namespace {
 
 constexpr const char* k_file = "driver-traces";
 
-struct Place {
+struct TracePlace {
   std::string directory, name;
 };
 
-Place split(const std::string& path) {
+TracePlace split(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return {slash == 0 || slash == path.npos ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
 // Programs of the container may have put links anywhere: each directory is found with the tree as its root.
 void remove_if_unused(const runtime::Rootfs& tree, const std::string& path) {
-  const Place place = split(path);
+  const TracePlace place = split(path);
   const auto directory = tree.own_directory(place.directory);
   struct stat status {};
   if (!directory || ::fstatat(directory->get(), place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
@@ -37,12 +37,12 @@ void remove_if_unused(const runtime::Rootfs& tree, const std::string& path) {
 }
 
 void remove_file(const runtime::Rootfs& tree, const std::string& path) {
-  const Place place = split(path);
+  const TracePlace place = split(path);
   if (const auto directory = tree.own_directory(place.directory)) ::unlinkat(directory->get(), place.name.c_str(), 0);
 }
 
 void write_in_place_of(const runtime::Rootfs& tree, const std::string& path, const std::string& content) {
-  const Place place = split(path);
+  const TracePlace place = split(path);
   const auto directory = tree.own_directory(place.directory);
   if (!directory) return;
   const std::string temporary = "." + place.name + "-" + random_suffix();

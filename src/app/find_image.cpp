@@ -16,7 +16,6 @@
 namespace mlctr {
 namespace {
 
-constexpr std::size_t k_fewest_digits = 4;
 constexpr std::size_t k_most_candidates = 8;
 
 std::string normal_path(const std::filesystem::path& path) {

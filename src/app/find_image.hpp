@@ -14,6 +14,9 @@
 
 namespace mlctr {
 
+/// The start of a digest names an image from this many digits on.
+inline constexpr std::size_t k_fewest_digits = 4;
+
 struct FoundImage {
   std::filesystem::path store;            ///< the root of the store that has it
   std::optional<ReferenceRecord> record;  ///< absent where it was named by digest

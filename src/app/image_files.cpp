@@ -11,6 +11,7 @@
 #include "app/run_target.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/overloaded.hpp"
 #include "base/printable.hpp"
 #include "squashfs/tables.hpp"
 #include "squashfs/upper_xattrs.hpp"
@@ -19,11 +20,6 @@ namespace mlctr {
 namespace {
 
 constexpr std::size_t k_max_path_bytes = 4096;
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
 
 ImageEntry entry_of(const squashfs::Inode& inode) {
   ImageEntry entry{.permissions = inode.permissions, .uid = inode.uid, .gid = inode.gid};

@@ -19,7 +19,7 @@ namespace mlctr {
 namespace {
 
 // A string at the top of a JSON object; empty where there is none: whoever wrote the file, inspecting must not fail.
-std::string text_at(const nlohmann::json& object, const char* key) {
+std::string text_if_any(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
@@ -27,10 +27,10 @@ std::string text_at(const nlohmann::json& object, const char* key) {
 std::optional<Provenance> parse_provenance(const std::string& body) {
   const nlohmann::json json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return std::nullopt;
-  return Provenance{.reference = text_at(json, "reference"),
-                    .manifest_digest = text_at(json, "manifest_digest"),
-                    .container = text_at(json, "container"),
-                    .mlctr_version = text_at(json, "mlctr_version")};
+  return Provenance{.reference = text_if_any(json, "reference"),
+                    .manifest_digest = text_if_any(json, "manifest_digest"),
+                    .container = text_if_any(json, "container"),
+                    .mlctr_version = text_if_any(json, "mlctr_version")};
 }
 
 std::vector<InspectedLayer> list_layers(const Manifest& manifest, const std::optional<ImageConfig>& config) {

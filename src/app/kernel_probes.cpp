@@ -27,7 +27,7 @@ namespace {
 using runtime::Obstacle;
 using runtime::Remap;
 
-constexpr const char* k_place = "/";  // covered in this process's own view alone
+constexpr const char* k_probe_place = "/";  // covered in this process's own view alone
 
 std::string because(const Obstacle& obstacle, const Error& error) {
   return fmt::format("{} ({})", obstacle.cause, error.message());
@@ -58,7 +58,7 @@ Finding probe_mounts() {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) throw SysError("cannot separate the mounts");
     const Fd host = runtime::bind_tree("/", MOUNT_ATTR_NOSUID, MS_PRIVATE);
     const Fd devices = runtime::new_filesystem("devpts", {{"newinstance", std::string(runtime::k_flag)}}, 0);
-    runtime::make_scratch(k_place);
+    runtime::make_scratch(k_probe_place);
   } catch (const SysError& error) {
     if (error.errno_value() == ENOSYS) {
       return failure(fmt::format("the kernel is too old: Linux 5.12 or newer is needed ({})", error.message()));
@@ -80,7 +80,7 @@ Finding probe_remapped_root() {
 
 Finding probe_overlay() {
   runtime::enter_new_namespaces(runtime::current_identity(Remap::none), CLONE_NEWNS);
-  const Fd scratch = runtime::make_scratch(k_place);
+  const Fd scratch = runtime::make_scratch(k_probe_place);
   try {
     runtime::mount_empty_overlay(scratch);
   } catch (const SysError& error) {

@@ -8,6 +8,7 @@
 #include "app/image_files.hpp"
 #include "app/pull_image.hpp"
 #include "app/registry_origin.hpp"
+#include "app/resolve_image.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/hash.hpp"
@@ -18,8 +19,6 @@
 namespace mlctr {
 namespace {
 
-constexpr int k_max_index_depth = 3;
-
 ImageReference registry_reference(const std::string& text) {
   const ImageSource source = parse_image_source(text);
   if (const auto* reference = std::get_if<ImageReference>(&source)) return *reference;
@@ -27,25 +26,10 @@ ImageReference registry_reference(const std::string& text) {
                    "lock the reference of an image in a registry");
 }
 
-struct RegistryAnswer {
-  std::optional<Digest> index;
-  Digest manifest;
-};
-
-RegistryAnswer ask_registry(const ImageReference& reference, const Platform& platform,
-                            const Configuration& configuration, ProgressBoard& board, const std::stop_token& stop) {
+ResolvedManifest ask_registry(const ImageReference& reference, const Platform& platform,
+                              const Configuration& configuration, ProgressBoard& board, const std::stop_token& stop) {
   const auto transport = make_curl_transport(transport_settings(configuration), &board);
-  const auto origin = make_registry_origin(reference, configuration, *transport);
-  std::optional<Digest> index, wanted;
-  for (int depth = 0; depth <= k_max_index_depth; ++depth) {
-    const OriginManifest found = origin->manifest(wanted, stop);
-    const Digest digest = Digest::of(found.body);
-    const auto parsed = parse_manifest(found.body, found.content_type);
-    if (std::holds_alternative<Manifest>(parsed)) return {index, digest};
-    if (!index) index = digest;
-    wanted = choose_platform(std::get<Index>(parsed), platform).descriptor.digest;
-  }
-  throw Error(fmt::format("its index leads to an index {} times over", k_max_index_depth));
+  return resolve_manifest(*make_registry_origin(reference, configuration, *transport), platform, stop);
 }
 
 Digest digest_of_file(const std::filesystem::path& path, const std::stop_token& stop) {
@@ -65,11 +49,11 @@ Digest digest_of_file(const std::filesystem::path& path, const std::stop_token& 
 LockedImage lock_image(const LockedReference& wanted, const Configuration& configuration, ProgressBoard& board,
                        const std::stop_token& stop) {
   ImageReference reference = registry_reference(wanted.reference);
-  const RegistryAnswer answer = ask_registry(reference, wanted.platform, configuration, board, stop);
-  reference.digest = answer.manifest;  // whatever becomes of the tag meanwhile
+  const ResolvedManifest answer = ask_registry(reference, wanted.platform, configuration, board, stop);
+  reference.digest = answer.digest;  // whatever becomes of the tag meanwhile
   const PullRequest request{.source = reference, .platform = wanted.platform, .policy = PullPolicy::missing};
   const PullResult pulled = pull_image(request, configuration, board, stop);
-  const FoundImage found = require_image(configuration, answer.manifest.to_string());
+  const FoundImage found = require_image(configuration, answer.digest.to_string());
   const ImageFiles files(pulled.squashfs);
   packages::PackageList packages = files.packages();
   for (const std::string& path : packages.unread) {
@@ -79,7 +63,7 @@ LockedImage lock_image(const LockedReference& wanted, const Configuration& confi
   return {.reference = reference_key(wanted.reference),
           .platform = wanted.platform,
           .index = answer.index,
-          .manifest = answer.manifest,
+          .manifest = answer.digest,
           .squashfs = digest_of_file(pulled.squashfs, stop),
           .layers = parse_image_config(read_file(found.image.config, k_max_config_bytes)).diff_ids,
           .packages = std::move(packages.packages)};

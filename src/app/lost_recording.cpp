@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/find_image.hpp"
 #include "app/open_stores.hpp"
 #include "base/error.hpp"
 #include "base/path.hpp"
@@ -11,8 +12,6 @@ namespace mlctr {
 namespace {
 
 using State = RecordedFile::State;
-
-constexpr std::size_t k_fewest_digits = 4;
 
 bool is_meant(const StoredImage& image, std::string_view text) {
   if (text.starts_with("sha256:")) text.remove_prefix(7);

@@ -12,10 +12,6 @@ namespace {
 
 constexpr const char* k_reference_name = "org.opencontainers.image.ref.name";
 
-std::string blob_path(const Digest& digest) {
-  return fmt::format("blobs/{}/{}", digest.algorithm_name(), digest.hex());
-}
-
 // The name an entry of index.json goes by; empty where it has none.
 std::string reference_name(const nlohmann::json& entry) {
   const auto annotations = entry.find("annotations");

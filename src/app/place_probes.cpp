@@ -29,7 +29,7 @@ namespace mlctr {
 namespace {
 
 constexpr std::uint64_t k_little_bytes = 10'000'000'000;  // images for ML have 3 to 20 GB
-constexpr std::chrono::seconds k_patience{5};
+constexpr std::chrono::seconds k_place_patience{5};
 constexpr const char* k_place = "/";  // covered in this process's own view alone
 
 // A directory below the nearest existing one, removed with all that is in it: a killed doctor's by the next, or in the
@@ -115,9 +115,9 @@ void in_namespaces(const std::function<void()>& work) {
       say(error.what());
     }
   };
-  const auto result = runtime::run_forked(enter, k_patience);
+  const auto result = runtime::run_forked(enter, k_place_patience);
   if (!result.said.empty()) throw Error(result.said);
-  if (!result.end) throw Error(fmt::format("no answer within {} s", k_patience.count()));
+  if (!result.end) throw Error(fmt::format("no answer within {} s", k_place_patience.count()));
 }
 
 void keep_changes_in(const std::filesystem::path& place) {

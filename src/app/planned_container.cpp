@@ -21,7 +21,7 @@
 namespace mlctr {
 namespace {
 
-void append(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Mount>& more) {
+void append_mounts(std::vector<runtime::Mount>& mounts, const std::vector<runtime::Mount>& more) {
   mounts.insert(mounts.end(), more.begin(), more.end());
 }
 
@@ -127,13 +127,13 @@ PlannedContainer::PlannedContainer(const Configuration& configuration, const Run
 void PlannedContainer::plan_mounts(const std::vector<runtime::Mount>& of_image, const RunRequest& request,
                                    const runtime::Host& host, const runtime::FstabMounts& configured) {
   spec_.mounts = of_image;
-  append(spec_.mounts, runtime::base_container(host, request.base));
+  append_mounts(spec_.mounts, runtime::base_container(host, request.base));
   if (request.remap == runtime::Remap::root) {
     spec_.mounts.push_back({.source = runtime::FileMount{k_apt_config}, .target = k_apt_config_path});
   }
-  append(spec_.mounts, configured.before_hooks);
+  append_mounts(spec_.mounts, configured.before_hooks);
   spec_.mounts_after_hooks = configured.after_hooks;
-  append(spec_.mounts_after_hooks, request.mounts);
+  append_mounts(spec_.mounts_after_hooks, request.mounts);
 }
 
 // A request's renumbering is settled here: what the program's environment depends on.

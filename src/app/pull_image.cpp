@@ -19,15 +19,11 @@
 #include "app/source_file.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/overloaded.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
 namespace {
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
 
 unsigned usable_processors() {
   cpu_set_t set;

@@ -27,7 +27,7 @@ namespace mlctr {
 namespace {
 
 // Of one blob: each begins where the registry had forgotten what it was sent.
-constexpr int k_max_tries = 4;
+constexpr int k_max_push_tries = 4;
 
 ImageReference destination_of(const PushRequest& request, const FoundImage& found) {
   const bool is_given = !request.destination.empty();
@@ -178,7 +178,7 @@ class Push {
         job.progress->phase = Phase::done;
         return blob;
       } catch (const UploadLost& error) {
-        if (tries == k_max_tries) throw;
+        if (tries == k_max_push_tries) throw;
         board_.note(fmt::format("sending layer {} anew: {}", layer.diff_id.short_hex(), error.message()));
         job.progress->downloaded_bytes = 0;
       }
@@ -189,8 +189,8 @@ class Push {
   std::optional<Descriptor> find_there(const PortableLayer& layer) {
     std::vector<Descriptor> candidates;
     using squashfs::BlobCompression;
-    if (layer.descriptor && (!request_.compression ||
-                             layer.descriptor->media_type.ends_with(compression_name(*request_.compression)))) {
+    if (layer.descriptor &&
+        (!request_.compression || layer.descriptor->media_type.ends_with(compression_name(*request_.compression)))) {
       candidates.push_back(*layer.descriptor);
     }
     for (const BlobCompression compression : {BlobCompression::gzip, BlobCompression::zstd}) {
@@ -218,8 +218,7 @@ class Push {
 
   Descriptor send(const PortableLayer& layer, ProgressItem& progress) {
     const std::stop_token stop = stop_.get_token();
-    const auto upload =
-        client_.begin_upload([&](std::uint64_t sent) { progress.downloaded_bytes = sent; }, stop);
+    const auto upload = client_.begin_upload([&](std::uint64_t sent) { progress.downloaded_bytes = sent; }, stop);
     Descriptor blob = write_layer_blob(
         layer, request_.compression.value_or(squashfs::BlobCompression::gzip), threads(),
         [&](std::span<const std::byte> bytes) { upload->append(bytes); }, stop);
@@ -241,7 +240,7 @@ class Push {
         upload->append(std::as_bytes(std::span(image_.config_body)));
         return upload->finish(digest);
       } catch (const UploadLost&) {
-        if (tries == k_max_tries) throw;
+        if (tries == k_max_push_tries) throw;
       }
     }
   }

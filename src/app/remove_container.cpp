@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto k_patience_with_sigterm = 3s;
 constexpr auto k_patience_with_kernel = 5s;  // for the end of what was killed, and of a server whose container ended
-constexpr auto k_look_every = 5ms;
+constexpr auto k_check_every = 5ms;
 
 // While it is held, no run of the container can start: the place to be its server is taken.
 class HeldPlace {
@@ -51,13 +51,13 @@ void send_signal(const RunningContainer& container, int signal) {
   }
 }
 
-struct Named {
+struct NamedRemoval {
   const RuntimeDirectory& directory;
   const ContainerStore& containers;
   std::string name;
 };
 
-std::optional<RunningContainer> look_at(const Named& named) {
+std::optional<RunningContainer> describe_if_there(const NamedRemoval& named) {
   const auto answer = ask_named_container(named.directory, named.containers, named.name, runtime::k_describe);
   return answer ? std::optional(parse_description(answer->text)) : std::nullopt;
 }
@@ -65,10 +65,11 @@ std::optional<RunningContainer> look_at(const Named& named) {
 // The place, or the container that has it still after `patience`; `meet` is called with it again and again meanwhile,
 // and says whether waiting makes sense.
 template <class Meet>
-std::variant<HeldPlace, RunningContainer> take_place(const Named& named, Clock::duration patience, const Meet& meet) {
-  for (const auto end = Clock::now() + patience;; std::this_thread::sleep_for(k_look_every)) {
+std::variant<HeldPlace, RunningContainer> take_place(const NamedRemoval& named, Clock::duration patience,
+                                                     const Meet& meet) {
+  for (const auto end = Clock::now() + patience;; std::this_thread::sleep_for(k_check_every)) {
     if (auto place = try_take_named(named.directory, named.containers, named.name)) return HeldPlace(std::move(*place));
-    auto running = look_at(named);
+    auto running = describe_if_there(named);
     if (running && (!meet(*running) || Clock::now() > end)) return std::move(*running);
   }
 }
@@ -85,7 +86,7 @@ bool has_ended(const RunningContainer& container) {
               fmt::format("`mlctr rm --force {}` ends them", name));
 }
 
-std::variant<HeldPlace, RunningContainer> end_processes(const Named& named) {
+std::variant<HeldPlace, RunningContainer> end_processes(const NamedRemoval& named) {
   bool is_told = false;
   auto place = take_place(named, k_patience_with_sigterm, [&](const RunningContainer& running) {
     if (!std::exchange(is_told, true)) send_signal(running, SIGTERM);
@@ -104,9 +105,9 @@ void remove_container(const Configuration& configuration, std::string_view name,
   const ContainerStore containers = open_containers(configuration);
   if (!containers.has(name)) require_container(configuration, name);  // throws, with the nearest name
   const RuntimeDirectory directory = open_runtime_directory();
-  const Named named{directory, containers, std::string(name)};
+  const NamedRemoval named{directory, containers, std::string(name)};
   if (in_use == InUse::end_processes) end_strays(directory, containers, named.name);
-  look_at(named);  // throws for what a dead server left
+  describe_if_there(named);  // throws for what a dead server left
   std::optional<std::filesystem::path> aside;
   {
     const auto place =

@@ -21,6 +21,16 @@ struct ResolvedImage {
   ImageConfig config;       ///< config.diff_ids has one entry a layer of the manifest
 };
 
+struct ResolvedManifest {
+  std::optional<Digest> index;  ///< that the reference leads to, where it is one
+  Digest digest;                ///< of `body`
+  std::string body;             ///< exact bytes
+  Manifest manifest;
+};
+
+/// The manifest for `wanted`, through the index or indexes above it. Throws Error, also where these go on without end.
+ResolvedManifest resolve_manifest(ImageOrigin& origin, const Platform& wanted, const std::stop_token& stop);
+
 /// Configurations that need not be fetched again: the one an image of this manifest digest has in a store, if it is in
 /// one.
 using KnownConfig = std::function<std::optional<std::string>(const Digest&)>;

@@ -21,10 +21,6 @@ using nlohmann::ordered_json;
 
 constexpr std::string_view k_name_annotation = "org.opencontainers.image.ref.name";
 
-std::string blob_path(const Digest& digest) {
-  return fmt::format("blobs/{}/{}", digest.algorithm_name(), digest.hex());
-}
-
 std::string name_of(const ArchiveRequest& request, const FoundImage& found) {
   if (!request.name.empty()) return request.name;
   return found.record ? familiar_name(found.record->reference) : std::string();
@@ -133,8 +129,8 @@ void check_directory(const std::filesystem::path& directory) {
   std::error_code error;
   const bool is_there = std::filesystem::exists(directory, error);
   const bool is_layout = std::filesystem::exists(directory / "oci-layout", error);
-  const bool is_empty = is_there && std::filesystem::is_directory(directory, error) &&
-                        std::filesystem::is_empty(directory, error);
+  const bool is_empty =
+      is_there && std::filesystem::is_directory(directory, error) && std::filesystem::is_empty(directory, error);
   if (!is_there || is_layout || is_empty) return;
   throw UsageError(fmt::format("{} is no OCI layout, and not empty", printable(directory.string(), 4096)),
                    "name a directory that is yet to be");

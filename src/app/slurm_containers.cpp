@@ -27,7 +27,7 @@ constexpr std::size_t k_most_bytes_of_image = 400;  // slurmstepd cuts lines at 
 constexpr std::size_t k_sruns_at_once = 16;
 constexpr std::chrono::seconds k_srun_end{3};  // how long one may take to end once it is told to
 
-std::string user_name() {
+std::string name_in_queue() {
   const passwd* user = ::getpwuid(::getuid());
   return user != nullptr ? user->pw_name : std::to_string(::getuid());
 }
@@ -53,7 +53,7 @@ std::optional<SlurmContainer> look_at_step(const RuntimeDirectory& directory, co
       .job = std::move(job),
       .step = std::move(step),
       .node = name_of_node(),
-      .user = user_name(),
+      .user = name_in_queue(),
       .id = container->name.empty() ? id_of_unnamed(answer->container_socket) : container->name,
       .name = container->name,
       .image = container->image,

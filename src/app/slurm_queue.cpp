@@ -15,12 +15,12 @@ namespace mlctr {
 namespace {
 
 constexpr const char* k_format = "--format=%A|%T|%U|%N|%r";  // the reason is the one that may have anything in it
-constexpr std::chrono::seconds k_patience{20};
+constexpr std::chrono::seconds k_slurm_patience{20};
 
 ProcessResult run_squeue(const std::string& squeue, std::vector<std::string> more) {
   std::vector<std::string> arguments{squeue, "--noheader", k_format};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  return run_process({.arguments = std::move(arguments), .timeout = k_patience, .max_output_bytes = 64u << 20});
+  return run_process({.arguments = std::move(arguments), .timeout = k_slurm_patience, .max_output_bytes = 64u << 20});
 }
 
 [[noreturn]] void refuse(const ProcessResult& result) {

@@ -12,7 +12,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::size_t k_tar_block_bytes = 512;
+constexpr std::size_t k_block_bytes = 512;
 
 struct Magic {
   std::size_t offset;
@@ -46,7 +46,7 @@ SourceFile kind_of_tar(const std::filesystem::path& path) try {
 }
 
 SourceFile kind_of_file(const std::filesystem::path& path) {
-  std::string start(k_tar_block_bytes, '\0');
+  std::string start(k_block_bytes, '\0');
   const Fd fd = open_regular_file(path);
   start.resize(read_at(fd.get(), std::as_writable_bytes(std::span(start)), 0, path.string()));
   const SourceFile kind = kind_of_start(start);

@@ -23,9 +23,9 @@ namespace {
 // The shell says which process it is and waits, its environment to be read meanwhile.
 constexpr int k_shell_in = 8, k_shell_out = 9;
 constexpr const char* k_shell = "/bin/sh";
-constexpr const char* k_script = "echo $$ >&9; read go <&8";
+constexpr const char* k_go_script = "echo $$ >&9; read go <&8";
 constexpr std::chrono::seconds k_patience_at_end{10};
-constexpr std::size_t k_max_environment_bytes = 16u << 20;
+constexpr std::size_t k_max_environ_bytes = 16u << 20;
 constexpr const char* k_hint =
     "--no-container-entrypoint starts the container without it, --container-entrypoint-log shows what it says";
 
@@ -67,7 +67,7 @@ std::vector<std::string> environment_of(const std::string& pid) {
   if (pid.starts_with('!'))
     throw Error(fmt::format("cannot run the image's entrypoint: {}", printable(pid.substr(1), 4096)), k_hint);
   if (pid.empty()) throw Error("the image's entrypoint ended before it ran what it was given", k_hint);
-  const std::string text = read_file(fmt::format("/proc/{}/environ", pid), k_max_environment_bytes);
+  const std::string text = read_file(fmt::format("/proc/{}/environ", pid), k_max_environ_bytes);
   std::vector<std::string> entries;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\0', begin), text.size());
@@ -106,7 +106,7 @@ void end(pid_t child) {
 }  // namespace
 
 std::vector<runtime::EnvironmentEdit> run_entrypoint(runtime::Program program, StepEntrypoint output) {
-  program.command.insert(program.command.end(), {k_shell, "-c", k_script});
+  program.command.insert(program.command.end(), {k_shell, "-c", k_go_script});
   auto [shell_in, go] = make_pipe();
   auto [said, shell_out] = make_pipe();
   const pid_t child = ::fork();

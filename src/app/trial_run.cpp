@@ -23,7 +23,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::chrono::seconds k_patience{60};  // unpacking to a slow disk is part of it, where it comes to that
+constexpr std::chrono::seconds k_trial_patience{60};  // unpacking to a slow disk is part of it, where it comes to that
 constexpr const char* k_program = "trial";
 // As if it were an image's digest: it can be found again by it, where it had to be unpacked.
 constexpr std::string_view k_name_where_unpacked =
@@ -108,7 +108,7 @@ std::string find_line(std::string_view text, std::string_view word) {
 
 Finding judge(const runtime::ForkedResult& result) {
   if (!result.end)
-    return failure(fmt::format("no answer within {} s: the container or its server hangs", k_patience.count()));
+    return failure(fmt::format("no answer within {} s: the container or its server hangs", k_trial_patience.count()));
   if (const std::string error = find_line(result.said, "error"); !error.empty()) return failure(error);
   if (const auto* killed = std::get_if<runtime::Killed>(&*result.end)) {
     return failure(fmt::format("the program was killed by {}", ::strsignal(killed->signal_number)));
@@ -156,7 +156,7 @@ Finding try_run(const Configuration& configuration) {
   const Fd image = make_trial_image();
   if (!image) return warning("there is no trial program for this processor");
   const auto result =
-      runtime::run_forked([&](const runtime::Say& say) { run_trial(configuration, image, say); }, k_patience);
+      runtime::run_forked([&](const runtime::Say& say) { run_trial(configuration, image, say); }, k_trial_patience);
   remove_unpacked(configuration);
   return judge(result);
 }

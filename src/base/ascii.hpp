@@ -29,4 +29,12 @@ inline std::string lowered(std::string_view text) {
   return lower;
 }
 
+/// Without the blanks, tabs and line ends around it.
+constexpr std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view k_blanks = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(k_blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(k_blanks) - first + 1);
+}
+
 }  // namespace mlctr

@@ -122,6 +122,15 @@ std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, st
   return done;
 }
 
+std::string read_until_end(int pipe) {
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (ssize_t got; (got = ::read(pipe, buffer.data(), buffer.size())) > 0;) {
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
 void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_offset, std::uint64_t size,
                 std::string_view to_name) {
   while (size > 0) {

@@ -29,6 +29,9 @@ void write_all_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset
 /// Reads up to bytes.size() bytes at `offset`; fewer only at the end of the file.
 std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view file_name);
 
+/// What comes out of a pipe until all who write to it have closed it; as far as that goes, if reading fails.
+std::string read_until_end(int pipe);
+
 /// Copies `size` bytes between files: copy_file_range (a reflink where the filesystem can), read and write elsewhere.
 void copy_range(int from, std::uint64_t from_offset, int to, std::uint64_t to_offset, std::uint64_t size,
                 std::string_view to_name);

@@ -26,7 +26,7 @@ constexpr std::array<Need, 3> k_needs{
     {{RLIMIT_STACK, k_stack_bytes}, {RLIMIT_NOFILE, k_files}, {RLIMIT_NPROC, RLIM_INFINITY}}};
 
 // What the session has, of those that were raised: the kernel knows only what they are now.
-std::array<std::optional<rlim_t>, k_needs.size()> given;
+std::array<std::optional<rlim_t>, k_needs.size()> given_limits;
 
 rlimit values_of(const Need& need) {
   rlimit values{};
@@ -54,9 +54,9 @@ void raise_soft_limits() {
     const rlim_t wanted = std::min(values.rlim_max, k_needs[i].wanted);
     if (values.rlim_cur >= wanted) continue;
     const rlim_t before = std::exchange(values.rlim_cur, wanted);
-    if (::setrlimit(k_needs[i].resource, &values) == 0 && !given[i]) given[i] = before;
+    if (::setrlimit(k_needs[i].resource, &values) == 0 && !given_limits[i]) given_limits[i] = before;
   }
-  if (given[0]) give_threads_enough_stack();
+  if (given_limits[0]) give_threads_enough_stack();
 }
 
 void check_hard_limits() {
@@ -70,8 +70,8 @@ void check_hard_limits() {
 void restore_soft_limits() {
   for (std::size_t i = 0; i < k_needs.size(); ++i) {
     rlimit values = values_of(k_needs[i]);
-    if (!given[i]) continue;
-    values.rlim_cur = *given[i];
+    if (!given_limits[i]) continue;
+    values.rlim_cur = *given_limits[i];
     ::setrlimit(k_needs[i].resource, &values);
   }
 }

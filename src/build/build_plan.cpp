@@ -5,9 +5,9 @@
 namespace mlctr::build {
 namespace {
 
-class Planner {
+class BuildPlanner {
  public:
-  Planner(const containerfile::Containerfile& file, containerfile::GlobalVariables& globals)
+  BuildPlanner(const containerfile::Containerfile& file, containerfile::GlobalVariables& globals)
       : file_(file), globals_(globals) {}
 
   void need(std::size_t number) {
@@ -41,7 +41,7 @@ std::string PlannedImage::key() const {
 
 BuildPlan plan_build(const containerfile::Containerfile& file, containerfile::GlobalVariables& globals,
                      const std::string& target) {
-  Planner planner(file, globals);
+  BuildPlanner planner(file, globals);
   planner.plan_.target = containerfile::target_stage(file, target);
   planner.need(planner.plan_.target);
   return std::move(planner.plan_);

@@ -20,7 +20,7 @@ namespace {
 using runtime::NodeKind;
 using runtime::Rootfs;
 
-constexpr int k_max_links = 40;
+constexpr int k_max_followed_links = 40;
 constexpr std::uint64_t k_max_database_bytes = 8u << 20;
 
 std::string base_name(const std::string& path) {
@@ -32,7 +32,7 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::string joined(const std::string& directory, const std::string& name) {
+std::string joined_path(const std::string& directory, const std::string& name) {
   return directory.ends_with('/') ? directory + name : directory + "/" + name;
 }
 
@@ -133,7 +133,7 @@ class Copier {
   void copy(const std::string& named, const std::string& found) {
     const SourceNode top = tree_.look_at(found);
     if (S_ISDIR(top.status.st_mode)) {
-      copy_tree(named, found, job_.keeps_parents ? joined(job_.destination, named) : job_.destination);
+      copy_tree(named, found, job_.keeps_parents ? joined_path(job_.destination, named) : job_.destination);
     } else if (excluded_(base_name(named))) {
       return;
     } else if (job_.archives == ArchiveHandling::unpack && is_archive(tree_.open(found, O_RDONLY | O_NONBLOCK))) {
@@ -144,7 +144,7 @@ class Copier {
     } else {
       const std::string name = job_.keeps_parents ? named : base_name(named);
       const bool is_inside = job_.keeps_parents || is_directory_destination();
-      put(named, top, is_inside ? joined(job_.destination, name) : job_.destination);
+      put(named, top, is_inside ? joined_path(job_.destination, name) : job_.destination);
     }
   }
 
@@ -152,7 +152,7 @@ class Copier {
     tree_.walk(top, [&](const SourceNode& node) {
       const std::string path = below(node.path, top);
       if (is_excluded(path)) return;
-      const std::string target = path.empty() ? destination : joined(destination, path);
+      const std::string target = path.empty() ? destination : joined_path(destination, path);
       const std::string name = path.empty() ? named : named + "/" + path;
       if (S_ISDIR(node.status.st_mode)) {
         digest_.add(name, node);
@@ -191,7 +191,7 @@ class Copier {
   void copy_content(const std::string& name, const std::string& content) {
     digest_.add_content(name, content);
     const std::string target =
-        without_slashes(is_directory_destination() ? joined(job_.destination, name) : job_.destination);
+        without_slashes(is_directory_destination() ? joined_path(job_.destination, name) : job_.destination);
     const Fd file = create(target, mode_of(S_IFREG | 0644));
     write_all(file.get(), std::as_bytes(std::span(content)), target);
   }
@@ -220,7 +220,7 @@ class Copier {
   }
 
   Fd create(const std::string& target, mode_t mode) {
-    const auto [parent, leaf] = make_room(follow(target, k_max_links));
+    const auto [parent, leaf] = make_room(follow(target, k_max_followed_links));
     Fd file(::openat(parent.get(), leaf.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file || ::fchmod(file.get(), mode) != 0) throw SysError("cannot write " + printable(target, 4096));
     return file;
@@ -235,7 +235,7 @@ class Copier {
     if (size < 0) return path;
     if (links_left == 0) throw SysError("cannot follow " + printable(path, 4096), ELOOP);
     link.resize(static_cast<std::size_t>(size));
-    return follow(without_slashes(link.starts_with('/') ? link : joined(parent_of(path), link)), links_left - 1);
+    return follow(without_slashes(link.starts_with('/') ? link : joined_path(parent_of(path), link)), links_left - 1);
   }
 
   struct Room {

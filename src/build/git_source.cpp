@@ -11,7 +11,7 @@
 namespace mlctr::build {
 namespace {
 
-bool has_scheme(std::string_view url, std::string_view scheme) {
+bool has_url_scheme(std::string_view url, std::string_view scheme) {
   return url.starts_with(scheme) && url.substr(scheme.size()).starts_with("://");
 }
 
@@ -22,9 +22,9 @@ bool is_scp_form(std::string_view url) {
          !url.starts_with('-') && !url.substr(colon).starts_with("://");
 }
 
-bool is_repository(std::string_view url) {
-  if (has_scheme(url, "git") || has_scheme(url, "ssh")) return true;
-  if (has_scheme(url, "http") || has_scheme(url, "https")) return url.ends_with(".git");
+bool names_repository(std::string_view url) {
+  if (has_url_scheme(url, "git") || has_url_scheme(url, "ssh")) return true;
+  if (has_url_scheme(url, "http") || has_url_scheme(url, "https")) return url.ends_with(".git");
   return is_scp_form(url);
 }
 
@@ -39,7 +39,7 @@ void check_no_password(const std::string& url) {
               "leave it out: git's credential helpers are asked, and ssh's agent");
 }
 
-bool is_reference(std::string_view text) {
+bool is_git_reference(std::string_view text) {
   constexpr std::string_view k_others = "-._/@+#";
   const auto is_allowed = [&](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || k_others.find(c) != k_others.npos;
@@ -48,7 +48,7 @@ bool is_reference(std::string_view text) {
          std::ranges::all_of(text, is_allowed);
 }
 
-std::string inner_directory(const std::string& text, const std::string& whole) {
+std::string directory_in_repository(const std::string& text, const std::string& whole) {
   const std::string path = std::filesystem::path("/" + text).lexically_normal().string();
   if (text.find_first_of("*?[\\") != text.npos || ("/" + text + "/").find("/../") != text.npos) {
     throw Error(fmt::format("ADD {}: {} is no directory of a repository", printable(whole), printable(text)),
@@ -64,17 +64,17 @@ std::string inner_directory(const std::string& text, const std::string& whole) {
 std::optional<GitSource> parse_git_source(const std::string& text) {
   const std::size_t hash = std::min(text.find('#'), text.size());
   GitSource source{.url = text.substr(0, hash), .reference = "HEAD", .directory = "."};
-  if (!is_repository(source.url)) return std::nullopt;
+  if (!names_repository(source.url)) return std::nullopt;
   check_no_password(source.url);
   if (hash == text.size()) return source;
   const std::string fragment = text.substr(hash + 1);
   const std::size_t colon = std::min(fragment.find(':'), fragment.size());
   if (colon > 0) source.reference = fragment.substr(0, colon);
-  if (!is_reference(source.reference)) {
+  if (!is_git_reference(source.reference)) {
     throw Error(fmt::format("ADD {}: {} is no branch, tag or commit", printable(text), printable(source.reference)),
                 "ADD URL#main, or another branch, a tag, or a commit's whole hash");
   }
-  if (colon < fragment.size()) source.directory = inner_directory(fragment.substr(colon + 1), text);
+  if (colon < fragment.size()) source.directory = directory_in_repository(fragment.substr(colon + 1), text);
   return source;
 }
 

@@ -87,15 +87,6 @@ template <class Work>
   ::_exit(125);
 }
 
-std::string read_all(const Fd& pipe) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (ssize_t got; (got = ::read(pipe.get(), buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
 runtime::ProgramEnd end_of(int status) {
   if (WIFSIGNALED(status)) return runtime::Killed{WTERMSIG(status)};
   return runtime::Exited{WEXITSTATUS(status)};
@@ -149,7 +140,7 @@ runtime::ProgramEnd run_in_step_container(const StepContainer& container, const 
     });
   });
   failed.reset();
-  const std::string words = read_all(failure);
+  const std::string words = read_until_end(failure.get());
   const int status = runtime::reap(child);
   if (!words.empty()) {
     const auto error = nlohmann::json::parse(words);

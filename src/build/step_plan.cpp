@@ -62,9 +62,9 @@ bool is_url(std::string_view source) {
   return source.starts_with("http://") || source.starts_with("https://");
 }
 
-class Planner {
+class StepPlanner {
  public:
-  Planner(const containerfile::Instruction& instruction, const StageView& view, const BuildPlaces& places)
+  StepPlanner(const containerfile::Instruction& instruction, const StageView& view, const BuildPlaces& places)
       : view_(view), places_(places), key_("step") {
     key_.add(k_key_version).add(containerfile::keyword_of(instruction));
     key_.add(identity_of(view.files).to_string()).add_number(places.time);
@@ -272,7 +272,7 @@ std::vector<std::string> run_command(const containerfile::Run& run, const ImageD
 
 std::optional<PlannedStep> plan_step(const containerfile::Instruction& instruction, const StageView& view,
                                      const BuildPlaces& places) {
-  Planner planner(instruction, view, places);
+  StepPlanner planner(instruction, view, places);
   if (const auto* run = std::get_if<containerfile::Run>(&instruction.body)) return planner.plan(*run);
   if (const auto* copy = std::get_if<containerfile::Copy>(&instruction.body)) return planner.plan(*copy);
   if (const auto* add = std::get_if<containerfile::Add>(&instruction.body)) return planner.plan(*add);

@@ -38,7 +38,7 @@ struct ProgramFailure {
   int exit_code;
 };
 
-void make_directory(const std::filesystem::path& path, mode_t mode) {
+void make_fresh_directory(const std::filesystem::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), 0700) != 0 || ::chmod(path.c_str(), mode) != 0)
     throw SysError("cannot make " + path.string());
 }
@@ -49,9 +49,9 @@ class Worker {
   Worker(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places, std::filesystem::path directory,
          int result)
       : job_(job), below_(below), places_(places), directory_(std::move(directory)) {
-    make_directory(directory_, 0700);
-    make_directory(directory_ / "upper", 0755);
-    make_directory(directory_ / "work", 0755);
+    make_fresh_directory(directory_, 0700);
+    make_fresh_directory(directory_ / "upper", 0755);
+    make_fresh_directory(directory_ / "work", 0755);
     container_ = {.stack = stack_of(job.below, places.store, places.place, {}),
                   .sources = {},
                   .upper = directory_ / "upper",
@@ -210,15 +210,6 @@ void send(int pipe, const StepOutcome& outcome) {
   ::_exit(0);
 }
 
-std::string read_all(const Fd& pipe) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (ssize_t got; (got = ::read(pipe.get(), buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
 }  // namespace
 
 StepProcess StepProcess::start(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
@@ -232,7 +223,7 @@ StepProcess StepProcess::start(const StepJob& job, const squashfs::Tree& below, 
 }
 
 StepOutcome StepProcess::finish() {
-  const std::string text = read_all(result_);
+  const std::string text = read_until_end(result_.get());
   runtime::reap(pid_);
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (json.is_discarded())

@@ -59,7 +59,8 @@ void add_commit(CLI::App& program, Action& chosen) {
   command->add_option("NAME", options->request.container, "The container")->type_name("")->required();
   command->add_option("REF", options->request.reference, "What the image is to be called: py38:mine")
       ->type_name("")
-      ->required();
+      ->required()
+      ->check([](const std::string& name) { return name.empty() ? "it is empty: name it like py38:mine" : ""; });
   command->add_flag_callback(
       "--live", [options] { options->request.running = RunningContainers::take_as_is; },
       "Even while programs run in it: their files as they are at the moment");

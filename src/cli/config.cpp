@@ -35,7 +35,7 @@ nlohmann::ordered_json to_json(const std::vector<SettingValue>& settings) {
   return json;
 }
 
-int show(Format format) {
+int show_configuration(Format format) {
   const std::vector<SettingValue> settings = list_settings(load_configuration());
   if (format == Format::json)
     print_json(to_json(settings));
@@ -59,7 +59,7 @@ void add_config(CLI::App& program, Action& chosen) {
       "paths:\n"
       "MLCTR_EXTRA_STORES=/shared/mlctr:/scratch/team.\n"
       "--json: setting, value (as TOML), origin, variable, description\n");
-  command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
+  command->final_callback([format, &chosen] { chosen = [format] { return show_configuration(*format); }; });
 }
 
 }  // namespace mlctr::cli

@@ -48,7 +48,8 @@ void print_tables(const DiskUsage& usage) {
   sums.add({"unfinished pulls", format_bytes(usage.partial_bytes), ""});
   sums.add({"containers", format_bytes(usage.containers_bytes), number(usage.containers.size())});
   if (usage.build_steps > 0 || usage.build_bytes > 0) {
-    sums.add({"builds", format_bytes(usage.build_bytes), fmt::format("{} steps, their layers above", usage.build_steps)});
+    sums.add(
+        {"builds", format_bytes(usage.build_bytes), fmt::format("{} steps, their layers above", usage.build_steps)});
   }
   sums.add({"total", format_bytes(usage.total_bytes), fmt::format("{} free", format_bytes(usage.free_bytes))});
   print(sums);
@@ -84,7 +85,7 @@ nlohmann::ordered_json to_json(const DiskUsage& usage) {
           {"images", images}};
 }
 
-int show(Format format) {
+int show_usage(Format format) {
   const DiskUsage usage = disk_usage(load_configuration());
   warn_of(usage.broken);
   if (format == Format::json)
@@ -104,9 +105,10 @@ void add_du(CLI::App& program, Action& chosen) {
       "--json", [format] { *format = Format::json; }, "One object");
   command->footer(
       "--json (bytes): store, total, free, images_total, layers_total, layers_unused, layers_count, unfinished_pulls,\n"
-      "        containers, builds, build_steps, named_containers [name, changes, own_image (kept where the store has the image no more)],\n"
+      "        containers, builds, build_steps, named_containers [name, changes, own_image (kept where the store has "
+      "the image no more)],\n"
       "        images [digest, references, size, own_layers, shared_layers]\n");
-  command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
+  command->final_callback([format, &chosen] { chosen = [format] { return show_usage(*format); }; });
 }
 
 }  // namespace mlctr::cli

@@ -17,7 +17,7 @@
 namespace mlctr::cli {
 namespace {
 
-constexpr std::chrono::seconds k_patience{10};
+constexpr std::chrono::seconds k_exec_patience{10};
 constexpr std::string_view k_digits = "0123456789";
 
 bool is_number(std::string_view text) {
@@ -68,7 +68,7 @@ std::vector<SlurmContainer> find_containers(const SlurmJob& job, const std::stri
     }
     asked.nodes = {node};
   }
-  NodesAnswer answer = ask_nodes({asked}, k_patience);
+  NodesAnswer answer = ask_nodes({asked}, k_exec_patience);
   std::erase_if(answer.containers,
                 [&](const SlurmContainer& one) { return one.job != job.id || (!step.empty() && one.step != step); });
   if (!answer.containers.empty()) return answer.containers;

@@ -6,7 +6,7 @@
 namespace mlctr::cli {
 namespace {
 
-int show(const std::string& name) {
+int show_help(const std::string& name) {
   Action none;
   const std::unique_ptr<CLI::App> program = make_program(none);
   if (name.empty()) return print(program_help(*program)), 0;
@@ -22,7 +22,7 @@ void add_help(CLI::App& program, Action& chosen) {
   CLI::App* command = program.add_subcommand("help", "Tell about a command");
   command->group(k_mlctr_group);
   command->add_option("COMMAND", *name, "The command")->type_name("");
-  command->final_callback([name, &chosen] { chosen = [name] { return show(*name); }; });
+  command->final_callback([name, &chosen] { chosen = [name] { return show_help(*name); }; });
 }
 
 }  // namespace mlctr::cli

@@ -4,6 +4,7 @@
 
 #include "app/list_images.hpp"
 #include "base/printable.hpp"
+#include "cli/age.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
@@ -13,12 +14,6 @@ namespace mlctr::cli {
 namespace {
 
 enum class Listing { table, names, json };
-
-std::string age_of(std::int64_t pulled_at) {
-  if (pulled_at == 0) return "-";
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return format_age(std::chrono::duration_cast<std::chrono::seconds>(now) - std::chrono::seconds(pulled_at));
-}
 
 // What the other commands take for this image.
 std::string name_of(const ListedImage& image) {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
+#include "cli/age.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
 #include "cli/output.hpp"
@@ -51,12 +52,6 @@ std::vector<std::string> safe_list(const std::vector<std::string>& values) {
   std::vector<std::string> list;
   for (const std::string& value : values) list.push_back(safe(value));
   return list;
-}
-
-std::string age_of(std::int64_t pulled_at) {
-  if (pulled_at == 0) return "";
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return format_age(std::chrono::duration_cast<std::chrono::seconds>(now) - std::chrono::seconds(pulled_at));
 }
 
 void add_config_lines(Lines& lines, const ImageConfig& config) {
@@ -102,7 +97,7 @@ std::string describe(const ImageInspection& image) {
   lines.add("digest", image.manifest_digest ? image.manifest_digest->to_string() : "");
   lines.add("file", safe(image.squashfs.string()));
   lines.add("size", format_bytes(image.size_bytes));
-  lines.add("pulled", age_of(image.pulled_at));
+  if (image.pulled_at != 0) lines.add("pulled", age_of(image.pulled_at));
   if (image.config)
     add_config_lines(lines, *image.config);
   else

@@ -17,7 +17,7 @@
 namespace mlctr::cli {
 namespace {
 
-constexpr std::size_t k_longest_line = 65536;  // identity tokens are long, but not longer
+constexpr std::size_t k_longest_answer = 65536;  // identity tokens are long, but not longer
 
 // Waits until there is something to read; a stop ends the wait although the signal went to another thread.
 void wait_for_input(int terminal, const std::stop_token& stop) {
@@ -38,7 +38,7 @@ enum class End { line, input };
 // Up to the end of a line or of the input; reads in small parts, as a pipe's rest may be for someone else.
 End read_line(int fd, std::string& line, const std::function<void()>& wait) {
   char byte = 0;
-  while (line.size() < k_longest_line) {
+  while (line.size() < k_longest_answer) {
     wait();
     const ssize_t got = ::read(fd, &byte, 1);
     if (got < 0 && errno == EINTR) continue;

@@ -10,14 +10,14 @@
 namespace mlctr::cli {
 namespace {
 
-struct RemoveOptions {
+struct RemoveContainerOptions {
   std::vector<std::string> names;
   InUse in_use = InUse::refuse;
 };
 
 // Removes what it can: one bad name among many must not save the others. The first failure is thrown, the others are
 // said.
-int remove_all(const RemoveOptions& options) {
+int remove_all(const RemoveContainerOptions& options) {
   const Configuration configuration = load_configuration();
   std::exception_ptr failure;
   for (const std::string& name : options.names) {
@@ -38,7 +38,7 @@ int remove_all(const RemoveOptions& options) {
 }  // namespace
 
 void add_rm(CLI::App& program, Action& chosen) {
-  auto options = std::make_shared<RemoveOptions>();
+  auto options = std::make_shared<RemoveContainerOptions>();
   CLI::App* command = program.add_subcommand("rm", "Remove named containers and what was changed in them");
   command->group(k_containers_group);
   command->add_option("NAME", options->names, "Containers")->type_name("")->required();

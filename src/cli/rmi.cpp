@@ -15,7 +15,7 @@
 namespace mlctr::cli {
 namespace {
 
-struct RemoveOptions {
+struct RemoveImageOptions {
   std::vector<std::string> images;
   Format format = Format::text;
 };
@@ -52,7 +52,7 @@ nlohmann::ordered_json to_json(const RemovedImage& removed) {
 
 // Removes what it can: one bad name among many must not save the others. The last failure is thrown, those before are
 // said.
-void remove_all(const RemoveOptions& options, std::stop_token stop) {
+void remove_all(const RemoveImageOptions& options, std::stop_token stop) {
   const Configuration configuration = load_configuration();
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   std::exception_ptr failure;
@@ -79,7 +79,7 @@ void remove_all(const RemoveOptions& options, std::stop_token stop) {
 }  // namespace
 
 void add_rmi(CLI::App& program, Action& chosen) {
-  auto options = std::make_shared<RemoveOptions>();
+  auto options = std::make_shared<RemoveImageOptions>();
   CLI::App* command = program.add_subcommand("rmi", "Remove images");
   command->group(k_images_group);
   command->add_option("IMAGE", options->images, "References, digests or the start of one")->type_name("")->required();

@@ -7,6 +7,7 @@
 #include "app/commit_container.hpp"
 #include "app/save_archive.hpp"
 #include "app/save_container.hpp"
+#include "base/overloaded.hpp"
 #include "base/printable.hpp"
 #include "base/shell_word.hpp"
 #include "cli/commands.hpp"
@@ -28,11 +29,6 @@ struct SaveOptions {
   squashfs::BlobCompression compression = squashfs::BlobCompression::gzip;
   LayerRewrite rewrite = LayerRewrite::refuse;
   Verbosity verbosity = Verbosity::normal;
-};
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
 };
 
 ArchiveFormat format_of(const std::string& name) {
@@ -109,10 +105,10 @@ void tell(const SaveOptions& options, std::uint64_t bytes, std::chrono::duration
   } else if (options.verbosity == Verbosity::normal) {
     const std::string place =
         options.output->is_piped() ? "written to standard output" : "saved in " + options.output->file;
-    const std::string next =
-        options.output->is_piped()
-            ? ""
-            : fmt::format(". Try: mlctr {} {}", archive_request(options) ? "pull" : "run", printable(shell_word(options.output->file), 4096));
+    const std::string next = options.output->is_piped()
+                                 ? ""
+                                 : fmt::format(". Try: mlctr {} {}", archive_request(options) ? "pull" : "run",
+                                               printable(shell_word(options.output->file), 4096));
     say(fmt::format("{} is {} ({}, {}){}", printable(options.container), printable(place, 4096), format_bytes(bytes),
                     format_duration(took), next));
   }
@@ -140,12 +136,15 @@ void add_save(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<SaveOptions>();
   CLI::App* command = program.add_subcommand("save", "Write a container, changes included, or an image as a file");
   command->group(k_containers_group);
-  command->add_option("NAME", options->container, "The container; with --format an image of the store, too")->type_name("")->required();
+  command->add_option("NAME", options->container, "The container; with --format an image of the store, too")
+      ->type_name("")
+      ->required();
   add_image_output(*command, options->output);
   command
-      ->add_option("--format", options->format,
-                   "For other tools: \"oci-archive\", \"docker-archive\", or \"oci\", a\ndirectory (default: a squashfs "
-                   "file)")
+      ->add_option(
+          "--format", options->format,
+          "For other tools: \"oci-archive\", \"docker-archive\", or \"oci\", a\ndirectory (default: a squashfs "
+          "file)")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"oci-archive", "docker-archive", "oci"}));
   add_compression_option(*command, options->compression);

@@ -12,7 +12,7 @@
 namespace mlctr::cli {
 namespace {
 
-constexpr std::chrono::seconds k_patience{10};
+constexpr std::chrono::seconds k_listing_patience{10};
 
 void print_table(const std::vector<SlurmContainer>& containers) {
   using Narrow = Table::Narrow;
@@ -52,7 +52,7 @@ NodesAnswer ask_all() {
   NodesAnswer answer;
   if (!jobs.empty()) {
     forget_step();
-    answer = ask_nodes(jobs, k_patience);
+    answer = ask_nodes(jobs, k_listing_patience);
   }
   return answer;
 }

@@ -70,7 +70,7 @@ StepWords parse_words(const std::vector<std::string>& words) {
 }
 
 // What Slurm keeps in its spool directory for the task to run (pyxis shows it as well).
-runtime::Mount show(const std::string& script) {
+runtime::Mount mount_of(const std::string& script) {
   return {.source = runtime::BindMount{script}, .target = script, .attributes = 0};
 }
 
@@ -90,7 +90,7 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
     words.options.push_back(std::move(option));
   }
   StepRequest request = make_step_request(words.options, step, host);
-  for (const std::string& script : words.scripts) request.mounts.push_back(show(script));
+  for (const std::string& script : words.scripts) request.mounts.push_back(mount_of(script));
   request.command = std::move(words.command);
   request.find_image = [&configuration](const std::string& image) { return import_image(configuration, image); };
   request.tell = [](const std::string& line) { say(line); };

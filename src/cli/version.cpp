@@ -12,7 +12,7 @@
 namespace mlctr::cli {
 namespace {
 
-int show(Format format) {
+int show_version(Format format) {
   const std::string platform = Platform::host().to_string();
   if (format == Format::json)
     print_json({{"version", k_version}, {"platform", platform}});
@@ -29,7 +29,7 @@ void add_version(CLI::App& program, Action& chosen) {
   command->group(k_mlctr_group);
   command->add_flag_callback(
       "--json", [format] { *format = Format::json; }, "One object: version, platform");
-  command->final_callback([format, &chosen] { chosen = [format] { return show(*format); }; });
+  command->final_callback([format, &chosen] { chosen = [format] { return show_version(*format); }; });
 }
 
 }  // namespace mlctr::cli

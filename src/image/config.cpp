@@ -12,7 +12,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::size_t k_max_layers = 1000;  // as in a manifest
+constexpr std::size_t k_max_diff_ids = 1000;  // as in a manifest
 
 std::vector<Digest> parse_diff_ids(const JsonValue& root) {
   const JsonValue rootfs = root.at("rootfs");
@@ -22,7 +22,7 @@ std::vector<Digest> parse_diff_ids(const JsonValue& root) {
   std::vector<Digest> diff_ids;
   const auto list = rootfs.find("diff_ids");
   if (!list) return diff_ids;  // an image without layers may say null
-  for (const JsonValue& diff_id : list->elements(k_max_layers)) diff_ids.push_back(diff_id.as_digest());
+  for (const JsonValue& diff_id : list->elements(k_max_diff_ids)) diff_ids.push_back(diff_id.as_digest());
   return diff_ids;
 }
 

@@ -70,4 +70,8 @@ std::string Digest::to_string() const {
   return fmt::format("{}:{}", algorithm_name(), hex_);
 }
 
+std::string blob_path(const Digest& digest) {
+  return fmt::format("blobs/{}/{}", digest.algorithm_name(), digest.hex());
+}
+
 }  // namespace mlctr

@@ -35,4 +35,7 @@ class Digest {
   std::string hex_;
 };
 
+/// Where an OCI layout has the blob, below its directory.
+std::string blob_path(const Digest& digest);
+
 }  // namespace mlctr

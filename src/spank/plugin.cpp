@@ -25,7 +25,7 @@ namespace mlctr::spank {
 namespace {
 
 // Slurm gives its callbacks no place of their own to keep anything.
-GivenOptions given;
+GivenOptions given_to_us;
 Failure refused_option;  ///< in a step: Slurm only logs it and would go on without the option
 
 constexpr int k_success = 0;
@@ -38,14 +38,14 @@ int tell(const Failure& failure) {
 }
 
 int take_typed_option(Option option, const char* argument) {
-  if (tell(given.take_typed(option, argument)) != k_success) return k_failure;
+  if (tell(given_to_us.take_typed(option, argument)) != k_success) return k_failure;
   return option == Option::image ? tell(check_for_forgotten_slash(argument)) : k_success;
 }
 
 int take_option(int value, const char* argument, int remote) {
   const auto option = static_cast<Option>(value);
   if (remote == 0) return take_typed_option(option, argument);
-  const Failure failure = given.take_forwarded(option, argument);
+  const Failure failure = given_to_us.take_forwarded(option, argument);
   if (failure.happened()) refused_option = failure;
   return tell(failure);
 }
@@ -77,7 +77,7 @@ int check_settings_of_slurmd(const PluginSettings& settings) {
 /// In pyxis's words. Variables are not meant: they are a site's defaults, often.
 void warn_of_what_is_ignored() {
   for (std::size_t i = 0; i < k_options.size(); ++i) {
-    if (!given.has(static_cast<Option>(i))) continue;
+    if (!given_to_us.has(static_cast<Option>(i))) continue;
     ::slurm_error("mlctr: ignoring --%s because neither --container-image nor --container-name is set",
                   k_options[i].name);
   }
@@ -85,12 +85,12 @@ void warn_of_what_is_ignored() {
 
 /// Before the job waits in the queue.
 int check_request() {
-  if (!wants_container(given, environ)) {
+  if (!wants_container(given_to_us, environ)) {
     warn_of_what_is_ignored();
     return k_success;
   }
-  if (const Failure failure = check_variables(given, environ); failure.happened()) return tell(failure);
-  const char* const image = given.has(Option::image) ? nullptr : variable_of(Option::image, environ);
+  if (const Failure failure = check_variables(given_to_us, environ); failure.happened()) return tell(failure);
+  const char* const image = given_to_us.has(Option::image) ? nullptr : variable_of(Option::image, environ);
   return image == nullptr ? k_success : tell(check_for_forgotten_slash(image));
 }
 
@@ -119,7 +119,7 @@ bool is_wrapped_command(spank_t spank) {
 }
 
 bool is_wanted_for(spank_t spank) {
-  return wants_container(given, job_environment(spank)) && !is_wrapped_command(spank);
+  return wants_container(given_to_us, job_environment(spank)) && !is_wrapped_command(spank);
 }
 
 }  // namespace
@@ -157,9 +157,9 @@ int slurm_spank_task_init(spank_t spank, int argument_count, char** arguments) {
   if (!is_wanted_for(spank)) return k_success;
   const PluginSettings settings = read_settings(argument_count, arguments);
   if (settings.failure.happened()) end_all_tasks(spank, settings.failure);
-  SavedTask saved(spank, settings, given);
+  SavedTask saved(spank, settings, given_to_us);
   if (saved.failure().happened()) end_task(saved.failure());
-  const Entered entered = enter_container(spank, settings, given);
+  const Entered entered = enter_container(spank, settings, given_to_us);
   if (entered.outcome == Entered::Outcome::wrongly_installed) end_all_tasks(spank, entered.failure);
   if (entered.outcome != Entered::Outcome::inside) end_task(entered.failure);
   saved.tell_joined();

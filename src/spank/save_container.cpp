@@ -27,7 +27,7 @@ void ignore_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-int wait_for(pid_t task) {
+int wait_for_task(pid_t task) {
   int status = 0;
   while (::waitpid(task, &status, 0) < 0 && errno == EINTR) {
   }
@@ -83,7 +83,7 @@ SavedTask::SavedTask(spank_t spank, const PluginSettings& settings, const GivenO
   if (task > 0) {
     ignore_signals();
     joined_.reset(-1);
-    const int status = wait_for(task);
+    const int status = wait_for_task(task);
     const int saved = has_joined(joined) ? save(spank, settings, given) : 0;
     if (saved != 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) ::_exit(saved);
     end_as(status);

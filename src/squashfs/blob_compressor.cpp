@@ -20,13 +20,13 @@ constexpr std::size_t k_piece_bytes = 4u << 20;
 constexpr int k_zstd_level = 3;
 
 struct LibIsalDeflate {
-  LateLibrary library{"libisal.so.2", "libisal2"};
+  LateLibrary library{"deflater.so.2", "libisal2"};
   LateFunction<decltype(::isal_deflate)> deflate{library, "isal_deflate"};
   LateFunction<decltype(::isal_deflate_init)> deflate_init{library, "isal_deflate_init"};
   LateFunction<decltype(::crc32_gzip_refl)> crc32{library, "crc32_gzip_refl"};
 };
 
-const LibIsalDeflate& libisal() {
+const LibIsalDeflate& deflater() {
   static const LibIsalDeflate loaded;
   return loaded;
 }
@@ -36,7 +36,7 @@ std::string deflate(std::string piece) {
   std::string packed(piece.size() + piece.size() / 8 + (64u << 10), '\0');
   const auto stream = std::make_unique<isal_zstream>();
   std::vector<std::uint8_t> room(ISAL_DEF_LVL3_DEFAULT);
-  libisal().deflate_init(stream.get());
+  deflater().deflate_init(stream.get());
   stream->level = 3;
   stream->level_buf = room.data();
   stream->level_buf_size = static_cast<std::uint32_t>(room.size());
@@ -45,7 +45,7 @@ std::string deflate(std::string piece) {
   stream->avail_in = static_cast<std::uint32_t>(piece.size());
   stream->next_out = reinterpret_cast<std::uint8_t*>(packed.data());
   stream->avail_out = static_cast<std::uint32_t>(packed.size());
-  if (libisal().deflate(stream.get()) != COMP_OK || stream->avail_in != 0 || stream->avail_out == 0) {
+  if (deflater().deflate(stream.get()) != COMP_OK || stream->avail_in != 0 || stream->avail_out == 0) {
     throw Error("cannot compress a layer: ISA-L failed");
   }
   packed.resize(packed.size() - stream->avail_out);
@@ -94,7 +94,7 @@ void BlobCompressor::write(std::span<const std::byte> bytes) {
 
 void BlobCompressor::send_off() {
   if (compression_ == BlobCompression::gzip) {
-    crc_ = libisal().crc32(crc_, reinterpret_cast<unsigned char*>(piece_.data()), piece_.size());
+    crc_ = deflater().crc32(crc_, reinterpret_cast<unsigned char*>(piece_.data()), piece_.size());
     size_ += piece_.size();
   }
   while (at_work_.size() >= most_at_work_) collect();

@@ -12,7 +12,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-constexpr std::uint64_t k_piece_bytes = 64u << 20;
+constexpr std::uint64_t k_copied_bytes = 64u << 20;
 constexpr unsigned k_max_threads = 4;  // more only wait for the same memory or disk
 
 struct Piece {
@@ -28,8 +28,8 @@ std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
     for (const Extent& extent : source.extents) {
       // The last page of a file need not be whole.
       const std::uint64_t there = std::min(extent.size, end - std::min(end, extent.from));
-      for (std::uint64_t done = 0; done < there; done += k_piece_bytes) {
-        const std::uint64_t size = std::min(k_piece_bytes, there - done);
+      for (std::uint64_t done = 0; done < there; done += k_copied_bytes) {
+        const std::uint64_t size = std::min(k_copied_bytes, there - done);
         pieces.push_back({&source, {extent.from + done, size, extent.to + done}});
       }
     }

@@ -10,13 +10,13 @@ namespace mlctr::squashfs {
 namespace {
 
 // As Linux has them (path_resolution(7)).
-constexpr unsigned k_max_symlinks = 40;
-constexpr std::size_t k_max_path_bytes = 4096;
+constexpr unsigned k_max_path_symlinks = 40;
+constexpr std::size_t k_max_image_path_bytes = 4096;
 
 // The directories from the root to where the walk is.
-class Walk {
+class PathWalk {
  public:
-  explicit Walk(const Reader& image) : image_(image) { restart(); }
+  explicit PathWalk(const Reader& image) : image_(image) { restart(); }
 
   void restart() { steps_ = {{"", MetadataPosition::of(image_.superblock().root_inode)}}; }
 
@@ -57,7 +57,7 @@ std::string_view take_name(std::string_view& path) {
 }  // namespace
 
 std::optional<FoundFile> find_file(const Reader& image, std::string_view path, unsigned& names_left) {
-  Walk walk(image);
+  PathWalk walk(image);
   std::string rest(path);
   unsigned symlinks = 0;
   for (std::string_view left = rest;;) {
@@ -73,11 +73,11 @@ std::optional<FoundFile> find_file(const Reader& image, std::string_view path, u
     if (!walk.enter(name)) return std::nullopt;
     const StoredInode inode = walk.inode();
     if (const auto* link = std::get_if<Symlink>(&inode.kind)) {
-      if (++symlinks > k_max_symlinks) return std::nullopt;
+      if (++symlinks > k_max_path_symlinks) return std::nullopt;
       walk.up();
       if (link->target.starts_with('/')) walk.restart();
       rest = fmt::format("{}/{}", link->target, left);
-      if (rest.size() > k_max_path_bytes) return std::nullopt;
+      if (rest.size() > k_max_image_path_bytes) return std::nullopt;
       left = rest;
     }
   }

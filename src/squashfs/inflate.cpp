@@ -42,20 +42,20 @@ std::string_view describe_isal_error(int code) {
 }
 
 struct LibIsal {
-  LateLibrary library{"libisal.so.2", "libisal2"};
+  LateLibrary library{"inflater.so.2", "libisal2"};
   LateFunction<decltype(::isal_inflate)> inflate{library, "isal_inflate"};
   LateFunction<decltype(::isal_inflate_init)> inflate_init{library, "isal_inflate_init"};
   LateFunction<decltype(::isal_inflate_reset)> inflate_reset{library, "isal_inflate_reset"};
 };
 
-const LibIsal& libisal() {
+const LibIsal& inflater() {
   static const LibIsal loaded;
   return loaded;
 }
 
 class GzipInflater final : public Inflater {
  public:
-  GzipInflater() { libisal().inflate_init(&state_); }
+  GzipInflater() { inflater().inflate_init(&state_); }
 
   Step run(std::span<const std::byte> input, std::span<std::byte> output) override {
     // ISA-L only reads the input, though its field is not const; its sizes are 32 bits.
@@ -89,7 +89,7 @@ class GzipInflater final : public Inflater {
     }
     if (state_.avail_in == 0) return false;
     if (place_ == Place::padding) throw LayerError("garbage after its gzip stream");
-    libisal().inflate_reset(&state_);
+    inflater().inflate_reset(&state_);
     state_.crc_flag = ISAL_GZIP;  // parse the header, check the trailer
     place_ = Place::in_member;
     return true;
@@ -99,7 +99,7 @@ class GzipInflater final : public Inflater {
   bool inflate_some() {
     const auto in_before = state_.avail_in;
     const auto out_before = state_.avail_out;
-    const int result = libisal().inflate(&state_);
+    const int result = inflater().inflate(&state_);
     if (result < 0) throw LayerError(fmt::format("cannot inflate it: {}", describe_isal_error(result)));
     if (state_.block_state == ISAL_BLOCK_FINISH) {
       place_ = Place::between;

@@ -5,16 +5,10 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/overloaded.hpp"
 
 namespace mlctr::squashfs {
 namespace {
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 // The kernel's new_encode_dev: 12 bits of major, 20 of minor.
 std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {

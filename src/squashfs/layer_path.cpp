@@ -2,20 +2,20 @@
 
 #include <algorithm>
 
+#include "squashfs/format.hpp"
 #include "squashfs/layer_error.hpp"
 
 namespace mlctr::squashfs {
 namespace {
 
-constexpr std::size_t k_max_name_bytes = 255;   // NAME_MAX
-constexpr std::size_t k_max_path_bytes = 4096;  // PATH_MAX
+constexpr std::size_t k_max_layer_path_bytes = 4096;  // PATH_MAX
 constexpr std::string_view k_opaque_name = ".wh..wh..opq";
 constexpr std::string_view k_aufs_prefix = ".wh..wh.";
 
 }  // namespace
 
 LayerPath parse_layer_path(std::string_view text) {
-  if (text.size() > k_max_path_bytes) throw LayerError("is longer than 4096 bytes");
+  if (text.size() > k_max_layer_path_bytes) throw LayerError("is longer than 4096 bytes");
   LayerPath path;
   for (std::string_view rest = text; !rest.empty();) {
     const std::size_t length = std::min(rest.find('/'), rest.size());

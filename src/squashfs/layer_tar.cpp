@@ -21,8 +21,8 @@ namespace {
 using Type = TarHeader::Type;
 
 constexpr std::string_view k_own_directory = ".mlctr/";
-constexpr std::string_view k_opaque_name = ".wh..wh..opq";
-constexpr std::size_t k_max_path_bytes = 4096;
+constexpr std::string_view k_opaque_marker = ".wh..wh..opq";
+constexpr std::size_t k_max_tar_path_bytes = 4096;
 
 bool is_whiteout(const StoredInode& inode) {
   const auto* device = std::get_if<Device>(&inode.kind);
@@ -38,8 +38,8 @@ struct Marks {
 };
 
 bool is_of_overlay(std::string_view name) {
-  return name.starts_with("user.overlay.") || name.starts_with("trusted.overlay.") ||
-         name.starts_with("user.mlctr.") || name.starts_with("trusted.mlctr.");
+  return name.starts_with("user.overlay.") || name.starts_with("trusted.overlay.") || name.starts_with("user.mlctr.") ||
+         name.starts_with("trusted.mlctr.");
 }
 
 Marks read_marks(XattrSet xattrs) {
@@ -91,7 +91,7 @@ class LayerTarWriter {
     if (!marks.is_implied) {
       put_member({.type = Type::directory, .path = path_.empty() ? "./" : path_, .xattrs = marks.own}, inode);
     }
-    if (marks.is_opaque) put(write_tar_header({.path = path_ + std::string(k_opaque_name)}));
+    if (marks.is_opaque) put(write_tar_header({.path = path_ + std::string(k_opaque_marker)}));
     open_.push_back({DirectoryCursor(layer_, std::get<StoredDirectory>(inode.kind)), path_.size()});
   }
 
@@ -112,7 +112,7 @@ class LayerTarWriter {
                   "give it another name, or remove it");
     }
     path_ += entry.name;
-    if (path_.size() >= k_max_path_bytes) throw Error(quote_name(path_) + " is too long a name for a layer");
+    if (path_.size() >= k_max_tar_path_bytes) throw Error(quote_name(path_) + " is too long a name for a layer");
     if (!std::holds_alternative<StoredDirectory>(inode.kind)) return put_other(entry, inode);
     path_ += '/';
     if (path_ == k_own_directory) return;

@@ -12,7 +12,7 @@ namespace {
 constexpr InodeIndex k_not_here = std::numeric_limits<InodeIndex>::max();
 constexpr unsigned k_max_symlinks = 40;    // Linux's MAXSYMLINKS
 constexpr std::size_t k_max_depth = 2048;  // what fits PATH_MAX; symlinked parents could nest without end
-constexpr std::size_t k_max_target_bytes = 4095;
+constexpr std::size_t k_max_link_bytes = 4095;
 constexpr std::size_t k_max_xattr_bytes = 65536;       // XATTR_SIZE_MAX
 constexpr std::size_t k_max_xattr_name_bytes = 255;    // XATTR_NAME_MAX
 constexpr std::uint64_t k_text_bytes_per_entry = 128;  // names, targets and xattrs, on average over the entries allowed
@@ -49,7 +49,7 @@ Device device_of(const TarEntry& entry, DeviceKind kind) {
 
 std::string checked_target(const std::string& target) {
   if (target.empty()) throw LayerError("is a symlink to nothing");
-  if (target.size() > k_max_target_bytes) throw LayerError("is a symlink to more than 4095 bytes");
+  if (target.size() > k_max_link_bytes) throw LayerError("is a symlink to more than 4095 bytes");
   return target;
 }
 

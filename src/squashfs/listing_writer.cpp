@@ -7,7 +7,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-constexpr std::size_t k_header_bytes = 12;
+constexpr std::size_t k_run_header_bytes = 12;
 constexpr std::size_t k_max_index_entries = 0xffff;
 
 }  // namespace
@@ -48,7 +48,7 @@ void ListingWriter::begin_run(std::string_view name, const ListedInode& inode) {
                               static_cast<std::uint32_t>(directories_.position().block), std::string(name)});
   }
   base_ = inode;
-  run_.resize(k_header_bytes);
+  run_.resize(k_run_header_bytes);
 }
 
 void ListingWriter::end_run() {
@@ -58,7 +58,7 @@ void ListingWriter::end_run() {
   put(header, static_cast<std::uint32_t>(base_.position.block));
   put(header, base_.number);
   directories_.append(header);
-  directories_.append(std::span(run_).subspan(k_header_bytes));
+  directories_.append(std::span(run_).subspan(k_run_header_bytes));
   size_bytes_ += run_.size();
   run_entries_ = 0;
   run_.clear();

@@ -7,7 +7,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-[[noreturn]] void throw_broken() {
+[[noreturn]] void throw_broken_lzo() {
   throw Error("a block of it is broken (lzo)");
 }
 
@@ -18,7 +18,7 @@ class LzoDecoder {
   std::size_t decode() {
     start();
     while (!at_end_) instruction(byte());
-    if (in_at_ != in_.size()) throw_broken();
+    if (in_at_ != in_.size()) throw_broken_lzo();
     return out_at_;
   }
 
@@ -27,7 +27,7 @@ class LzoDecoder {
   enum class State { no_literals = 0, one = 1, two = 2, three = 3, long_run = 4 };
 
   unsigned byte() {
-    if (in_at_ >= in_.size()) throw_broken();
+    if (in_at_ >= in_.size()) throw_broken_lzo();
     return std::to_integer<unsigned>(in_[in_at_++]);
   }
 
@@ -41,14 +41,14 @@ class LzoDecoder {
   }
 
   void literals(std::size_t count) {
-    if (count > in_.size() - in_at_ || count > out_.size() - out_at_) throw_broken();
+    if (count > in_.size() - in_at_ || count > out_.size() - out_at_) throw_broken_lzo();
     std::memcpy(out_.data() + out_at_, in_.data() + in_at_, count);
     in_at_ += count;
     out_at_ += count;
   }
 
   void match(std::size_t count, std::size_t distance) {
-    if (distance > out_at_ || count > out_.size() - out_at_) throw_broken();
+    if (distance > out_at_ || count > out_.size() - out_at_) throw_broken_lzo();
     // Byte by byte: a match may overlap what it makes.
     for (std::size_t i = 0; i < count; ++i, ++out_at_) out_[out_at_] = out_[out_at_ - distance];
   }

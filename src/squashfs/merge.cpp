@@ -32,7 +32,7 @@ struct LayerFile {
   std::map<std::uint32_t, std::uint32_t> kept_fragments{};  // number in the layer -> in the image
 };
 
-std::uint64_t page_end(std::uint64_t at) {
+std::uint64_t round_up_to_page(std::uint64_t at) {
   return (at + k_data_start - 1) / k_data_start * k_data_start;
 }
 
@@ -83,7 +83,7 @@ class Merge {
   // The layer's data lies in the output already, where it may stay: its fragments are the image's first. Call it once,
   // last.
   void apply_in_place(PackedLayer layer, const std::filesystem::path& path) {
-    copies_start_ = page_end(layer.data_end);
+    copies_start_ = round_up_to_page(layer.data_end);
     merged_.tree().fragments = std::move(layer.tree.fragments);
     apply(std::move(layer.tree), path);
   }

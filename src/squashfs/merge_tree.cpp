@@ -13,7 +13,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-constexpr int k_max_symlinks = 40;  // as Linux allows in one path
+constexpr int k_max_merged_symlinks = 40;  // as Linux allows in one path
 
 bool is_directory(const Inode& inode) {
   return std::holds_alternative<Directory>(inode.kind);
@@ -151,7 +151,7 @@ class MergedTree::LayerApplication {
       if (!child) return std::nullopt;
       const Inode& inode = merged_inode(*child);
       if (const auto* link = std::get_if<Symlink>(&inode.kind)) {
-        if (++symlinks > k_max_symlinks) return std::nullopt;
+        if (++symlinks > k_max_merged_symlinks) return std::nullopt;
         if (link->target.starts_with('/')) directory = k_root;
         for (std::string& component : reversed_components(link->target)) rest.push_back(std::move(component));
         continue;

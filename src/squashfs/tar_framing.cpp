@@ -1,7 +1,8 @@
 #include "squashfs/tar_framing.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/number.hpp"
 
 namespace mlctr::squashfs {
 namespace {
@@ -11,11 +12,9 @@ constexpr std::uint64_t k_max_size_bytes = std::uint64_t{1} << 62;
 constexpr std::size_t k_sparse_more_offset = 482;      // of GNU's old sparse header: maps follow
 constexpr std::size_t k_sparse_map_more_offset = 504;  // of such a map: another one follows
 
-std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
-  std::uint64_t number = 0;
-  const auto [end, mistake] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (mistake != std::errc{} || end != text.data() + text.size() || number > k_max_size_bytes) return std::nullopt;
-  return number;
+std::optional<std::uint64_t> parse_size(std::string_view text, int base) {
+  const auto size = parse_number<std::uint64_t>(text, base);
+  return size && *size <= k_max_size_bytes ? size : std::nullopt;
 }
 
 // Octal digits between blanks and NULs, or GNU's big-endian binary.
@@ -33,7 +32,7 @@ std::optional<std::uint64_t> read_number(std::string_view field) {
   if (begin == field.npos) return 0;
   field = field.substr(begin);
   field = field.substr(0, field.find_first_of(std::string_view(" \0", 2)));
-  return field.empty() ? std::optional<std::uint64_t>(0) : parse_number(field, 8);
+  return field.empty() ? std::optional<std::uint64_t>(0) : parse_size(field, 8);
 }
 
 bool has_right_checksum(std::string_view header) {
@@ -170,7 +169,7 @@ void TarFraming::begin_member(char type, std::uint64_t size_bytes) {
 void TarFraming::read_records() {
   for (std::string_view rest = gathered_; !rest.empty() && rest[0] != '\0';) {
     const std::size_t blank = std::min(rest.find(' '), rest.size());
-    const auto length = parse_number(rest.substr(0, blank), 10);
+    const auto length = parse_size(rest.substr(0, blank), 10);
     if (!length || *length > rest.size() || *length < blank + 2) return lose();
     const std::string_view record = rest.substr(blank + 1, *length - blank - 2);
     rest.remove_prefix(*length);
@@ -184,7 +183,7 @@ void TarFraming::read_records() {
       is_pax_sparse_ = true;
       continue;
     }
-    pax_size_ = parse_number(record.substr(equals + 1), 10);
+    pax_size_ = parse_size(record.substr(equals + 1), 10);
     if (!pax_size_) return lose();
   }
 }

@@ -16,7 +16,7 @@ struct Field {
   std::size_t offset, bytes;
 };
 constexpr Field k_name{0, 100}, k_mode{100, 8}, k_uid{108, 8}, k_gid{116, 8}, k_size{124, 12}, k_mtime{136, 12},
-    k_checksum{148, 8}, k_type{156, 1}, k_link_name{157, 100}, k_magic{257, 8}, k_major{329, 8}, k_minor{337, 8};
+    k_checksum{148, 8}, k_type{156, 1}, k_link_name{157, 100}, k_tar_magic{257, 8}, k_major{329, 8}, k_minor{337, 8};
 
 constexpr std::uint64_t largest(const Field& field) {
   return (std::uint64_t{1} << (3 * (field.bytes - 1))) - 1;
@@ -43,7 +43,9 @@ class Block {
   }
 
   std::string finish() {
-    put_text(k_magic, std::string_view("ustar\0" "00", 8));
+    put_text(k_tar_magic, std::string_view("ustar\0"
+                                           "00",
+                                           8));
     put_text(k_checksum, "        ");
     unsigned sum = 0;
     for (const char c : bytes_) sum += static_cast<unsigned char>(c);

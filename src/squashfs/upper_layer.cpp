@@ -26,7 +26,7 @@
 namespace mlctr::squashfs {
 namespace {
 
-constexpr std::size_t k_max_depth = 2048;  // what fits PATH_MAX, as in a layer's tar
+constexpr std::size_t k_max_upper_depth = 2048;  // what fits PATH_MAX, as in a layer's tar
 constexpr std::size_t k_read_bytes = 1u << 20;
 constexpr std::uint64_t k_stat_block_bytes = 512;
 
@@ -146,8 +146,8 @@ class UpperPacker {
   }
 
   void enter(const std::string& name) {
-    if (open_.size() >= k_max_depth) {
-      throw Error(fmt::format("{} lies more than {} directories deep", path(name), k_max_depth));
+    if (open_.size() >= k_max_upper_depth) {
+      throw Error(fmt::format("{} lies more than {} directories deep", path(name), k_max_upper_depth));
     }
     Fd directory(::openat(here_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!directory) refuse_unreadable(path(name));

@@ -12,9 +12,9 @@ namespace {
 
 using Children = decltype(Directory::children);
 
-class Walk {
+class OrderWalk {
  public:
-  explicit Walk(const Tree& tree) : tree_(tree) {
+  explicit OrderWalk(const Tree& tree) : tree_(tree) {
     order_.numbers.resize(tree.inodes.size());
     order_.links.resize(tree.inodes.size());
   }
@@ -77,7 +77,7 @@ class Walk {
 }  // namespace
 
 WalkOrder walk_order(const Tree& tree) {
-  return Walk(tree).run();
+  return OrderWalk(tree).run();
 }
 
 }  // namespace mlctr::squashfs

@@ -14,7 +14,7 @@
 namespace mlctr {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::string_view k_record = ".tar-record", k_blobs = ".blobs.json";
 constexpr std::uint64_t k_max_blobs_bytes = 64u << 10;
@@ -23,9 +23,9 @@ std::filesystem::path beside(std::filesystem::path layer, std::string_view exten
   return layer.replace_extension(extension);
 }
 
-json read_blobs(const std::filesystem::path& layer) {
-  json blobs = json::parse(read_file_if_any(beside(layer, k_blobs), k_max_blobs_bytes), nullptr, false);
-  return blobs.is_object() ? blobs : json::object();
+Json read_blobs(const std::filesystem::path& layer) {
+  Json blobs = Json::parse(read_file_if_any(beside(layer, k_blobs), k_max_blobs_bytes), nullptr, false);
+  return blobs.is_object() ? blobs : Json::object();
 }
 
 }  // namespace
@@ -43,9 +43,9 @@ TemporaryFile new_tar_record(Store& store, const Digest& diff_id) {
 
 std::optional<LayerBlob> find_layer_blob(const std::filesystem::path& layer, const std::string& compression) {
   try {
-    const json blob = read_blobs(layer).at(compression);
+    const Json blob = read_blobs(layer).at(compression);
     return LayerBlob{Digest::parse(blob.at("digest").get<std::string>()), blob.at("size").get<std::uint64_t>()};
-  } catch (const json::exception&) {
+  } catch (const Json::exception&) {
     return std::nullopt;
   } catch (const UsageError&) {
     return std::nullopt;
@@ -53,7 +53,7 @@ std::optional<LayerBlob> find_layer_blob(const std::filesystem::path& layer, con
 }
 
 void note_layer_blob(const std::filesystem::path& layer, const std::string& compression, const LayerBlob& blob) {
-  json blobs = read_blobs(layer);
+  Json blobs = read_blobs(layer);
   blobs[compression] = {{"digest", blob.digest.to_string()}, {"size", blob.size_bytes}};
   try {
     write_file_atomically(beside(layer, k_blobs), blobs.dump());

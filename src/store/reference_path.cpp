@@ -11,7 +11,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::string_view k_extension = ".json";
+constexpr std::string_view k_reference_extension = ".json";
 constexpr std::string_view k_empty = "%";
 
 std::string percent(char c) {
@@ -34,7 +34,8 @@ std::string encode(std::string_view part) {
 
 std::string encode_directory(std::string_view part) {
   std::string encoded = encode(part);
-  if (encoded.ends_with(k_extension)) encoded.replace(encoded.size() - k_extension.size(), 1, percent('.'));
+  if (encoded.ends_with(k_reference_extension))
+    encoded.replace(encoded.size() - k_reference_extension.size(), 1, percent('.'));
   return encoded.empty() ? std::string(k_empty) : encoded;
 }
 
@@ -81,7 +82,7 @@ bool is_image_reference(std::string_view text) {
 std::string encode_leaf(std::string_view leaf) {
   std::string encoded = encode(leaf);
   if (encoded.empty()) encoded = k_empty;
-  return encoded.append(k_extension);
+  return encoded.append(k_reference_extension);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace mlctr {
 namespace {
 
 constexpr std::uint64_t k_max_entry_bytes = 4096;
-constexpr std::string_view k_extension = ".json";
+constexpr std::string_view k_step_extension = ".json";
 
 std::optional<CachedStep> parse(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
@@ -34,7 +34,7 @@ std::optional<CachedStep> parse(const std::string& text) {
 }  // namespace
 
 std::filesystem::path StepCache::path_of(const Digest& key) const {
-  return store_.root() / "steps" / (key.hex() + std::string(k_extension));
+  return store_.root() / "steps" / (key.hex() + std::string(k_step_extension));
 }
 
 std::optional<CachedStep> StepCache::find(const Digest& key) const {
@@ -61,8 +61,8 @@ std::optional<Lock> StepCache::try_lock(const Digest& key) const {
 std::vector<CachedStepEntry> StepCache::entries() const {
   std::vector<CachedStepEntry> entries;
   for (const std::string& name : list_directory(store_.root() / "steps")) {
-    if (!name.ends_with(k_extension)) continue;
-    const auto key = parse_digest_name("sha256-" + name.substr(0, name.size() - k_extension.size()));
+    if (!name.ends_with(k_step_extension)) continue;
+    const auto key = parse_digest_name("sha256-" + name.substr(0, name.size() - k_step_extension.size()));
     struct stat status {};
     if (!key || ::lstat(path_of(*key).c_str(), &status) != 0) continue;
     const auto step = parse(read_file_if_any(path_of(*key), k_max_entry_bytes));

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "store/allocation.hpp"
 #include "store/layer_companions.hpp"
+#include "store/remove_tree.hpp"
 #include "store/store.hpp"
 #include "store/store_names.hpp"
 
@@ -23,9 +24,9 @@ std::optional<Digest> leading_digest(std::string_view name) {
 // "removed-layer-…": gc has taken it out of sight, and may yet put it back while it holds the lock that the name tells.
 TemporaryEntry classify(std::string_view name) {
   using Kind = TemporaryEntry::Kind;
-  constexpr std::string_view k_removed = "removed-", k_layer = "layer-", k_image = "image-";
+  constexpr std::string_view k_aside = "removed-", k_layer = "layer-", k_image = "image-";
   TemporaryEntry entry;
-  if (name.starts_with(k_removed)) name.remove_prefix(k_removed.size());
+  if (name.starts_with(k_aside)) name.remove_prefix(k_aside.size());
   if (name.starts_with(k_layer)) {
     entry.digest = leading_digest(name.substr(k_layer.size()));
     entry.kind = Kind::layer;
@@ -49,13 +50,6 @@ bool take_away(const std::filesystem::path& from, const std::filesystem::path& t
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno == ENOENT) return false;
   throw SysError("cannot remove " + from.string());
-}
-
-void remove_tree(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw SysError("cannot remove " + path.string(), error.value());
 }
 
 }  // namespace

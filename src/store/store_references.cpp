@@ -14,7 +14,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::uint64_t k_max_record_bytes = 64u << 10;
+constexpr std::uint64_t k_max_reference_bytes = 64u << 10;
 
 std::string write_record(const ReferenceRecord& record) {
   const nlohmann::ordered_json json = {{"reference", record.reference},
@@ -36,7 +36,7 @@ ReferenceRecord parse_record(const std::string& text) {
 }
 
 ReferenceRecord read_record(const std::filesystem::path& file, const std::filesystem::path& relative) {
-  ReferenceRecord record = parse_record(read_file(file, k_max_record_bytes));
+  ReferenceRecord record = parse_record(read_file(file, k_max_reference_bytes));
   if (reference_path(record.reference) != relative) {
     throw Error(fmt::format("it says it is {}, which belongs elsewhere", printable(record.reference)));
   }

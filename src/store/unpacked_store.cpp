@@ -18,7 +18,7 @@
 namespace mlctr {
 namespace {
 
-constexpr std::string_view k_new = "new-", k_own = "own-", k_removed = "removed-";
+constexpr std::string_view k_unpacked_new = "new-", k_own = "own-", k_unpacked_removed = "removed-";
 constexpr const char *k_tree = "tree", *k_in_use = "in_use", *k_locks = "locks";
 constexpr std::time_t k_unlocked_for_s = 60;  // between a directory's making and its lock lie microseconds
 
@@ -27,7 +27,8 @@ void make_directory(const std::filesystem::path& path, mode_t mode) {
 }
 
 bool is_for_good(std::string_view name) {
-  return name != k_locks && !name.starts_with(k_new) && !name.starts_with(k_own) && !name.starts_with(k_removed);
+  return name != k_locks && !name.starts_with(k_unpacked_new) && !name.starts_with(k_own) &&
+         !name.starts_with(k_unpacked_removed);
 }
 
 // Whether nobody has it, and nobody can have it any more as long as the result is open. Where a filesystem has no such
@@ -122,7 +123,7 @@ UnpackedTree UnpackedStore::find_or_make(const std::string& key, const Fill& fil
   auto tree = find(key);  // made while we waited
   if (!tree) {
     remove_dead();
-    NewTree made(root_, k_new);
+    NewTree made(root_, k_unpacked_new);
     fill(made.tree());
     tree = std::move(made).keep_as(key);
   }
@@ -161,7 +162,7 @@ bool UnpackedStore::remove(const std::string& key) const {
   const auto unused = lock_unused(root_ / key);
   if (!unused) return false;
   // Out of sight first: one half removed must not be used.
-  const std::filesystem::path aside = root_ / (std::string(k_removed) + random_suffix());
+  const std::filesystem::path aside = root_ / (std::string(k_unpacked_removed) + random_suffix());
   rename_file(root_ / key, aside);
   remove_tree(aside);
   return true;

@@ -8,20 +8,12 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "temporary_directory.hpp"
 
 using namespace mlctr;
+using mlctr::test::TemporaryDirectory;
 
 namespace {
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() { REQUIRE(::mkdtemp(name_) != nullptr); }
-  ~TemporaryDirectory() { std::filesystem::remove_all(name_); }
-  std::filesystem::path operator/(const char* file) const { return std::filesystem::path(name_) / file; }
-
- private:
-  char name_[32] = "/tmp/mlctr-spool-XXXXXX";
-};
 
 std::span<const std::byte> bytes(std::string_view text) {
   return std::as_bytes(std::span(text));

@@ -9,7 +9,7 @@ using mlctr::test::StoreFixture;
 
 namespace {
 
-const Digest k_a = Digest::of("a"), k_b = Digest::of("b");
+const Digest k_used_a = Digest::of("a"), k_used_b = Digest::of("b");
 const Digest k_shared = Digest::of("shared"), k_unique = Digest::of("unique"), k_unused = Digest::of("unused");
 constexpr std::uint64_t k_mib = 1u << 20;
 
@@ -25,9 +25,9 @@ TEST_CASE("every byte is counted once, and layers by who would miss them") {
   fixture.add_layer(k_shared, 4 * k_mib);
   fixture.add_layer(k_unique, 2 * k_mib);
   fixture.add_layer(k_unused, 1 * k_mib);
-  fixture.add_image(k_a, {k_shared, k_unique, Digest::of("not cached")}, {"r.io/a:1", "r.io/a:2"});
-  fixture.add_image(k_b, {k_shared}, {"r.io/b:1"});
-  fixture.directory().write("store/tmp/" + fixture.store().partial_blob_path(k_a, k_b).filename().string(),
+  fixture.add_image(k_used_a, {k_shared, k_unique, Digest::of("not cached")}, {"r.io/a:1", "r.io/a:2"});
+  fixture.add_image(k_used_b, {k_shared}, {"r.io/b:1"});
+  fixture.directory().write("store/tmp/" + fixture.store().partial_blob_path(k_used_a, k_used_b).filename().string(),
                             std::string(3 * k_mib, 'x'));
   fixture.directory().write("store/containers/c/upper/file", std::string(5 * k_mib, 'x'));
 
@@ -43,7 +43,7 @@ TEST_CASE("every byte is counted once, and layers by who would miss them") {
   CHECK(usage.free_bytes > 0);
   REQUIRE(usage.images.size() == 2);
   for (const ImageUsage& image : usage.images) {
-    const bool is_a = image.manifest_digest == k_a;
+    const bool is_a = image.manifest_digest == k_used_a;
     CHECK(image.references.size() == (is_a ? 2 : 1));
     CHECK(is_about(image.shared_layer_bytes, 4 * k_mib));
     CHECK(is_about(image.unique_layer_bytes, is_a ? 2 * k_mib : 0));
@@ -67,10 +67,10 @@ TEST_CASE("a file with several names is counted once, wherever in the store they
 
 TEST_CASE("a sparse partial download counts as what it holds; a broken config is reported") {
   StoreFixture fixture;
-  const std::filesystem::path partial =
-      fixture.directory().write("store/tmp/" + fixture.store().partial_blob_path(k_a, k_b).filename().string(), "x");
+  const std::filesystem::path partial = fixture.directory().write(
+      "store/tmp/" + fixture.store().partial_blob_path(k_used_a, k_used_b).filename().string(), "x");
   std::filesystem::resize_file(partial, 1ull << 30);
-  fixture.add_image_with_config(k_a, "[");
+  fixture.add_image_with_config(k_used_a, "[");
   const DiskUsage usage = disk_usage(fixture.configuration());
   CHECK(usage.partial_bytes < k_mib);
   CHECK(usage.broken.size() == 1);

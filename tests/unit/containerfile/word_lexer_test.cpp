@@ -100,11 +100,11 @@ TEST_CASE("quotes and escapes go as a shell's do") {
 }
 
 TEST_CASE("a value falls into words where a blank is neither quoted nor escaped") {
-  using Words = std::vector<std::string>;
-  CHECK(lexed("80 $C").words == Words{"80", "hello", "world"});
-  CHECK(lexed("a\"$C\" b").words == Words{"ahello  world", "b"});
-  CHECK(lexed("a\\ b").words == Words{"a b"});
-  CHECK(lexed("x${A%%.*}").words == Words{"xa/b"});  // BuildKit loses the x there
+  using SplitWords = std::vector<std::string>;
+  CHECK(lexed("80 $C").words == SplitWords{"80", "hello", "world"});
+  CHECK(lexed("a\"$C\" b").words == SplitWords{"ahello  world", "b"});
+  CHECK(lexed("a\\ b").words == SplitWords{"a b"});
+  CHECK(lexed("x${A%%.*}").words == SplitWords{"xa/b"});  // BuildKit loses the x there
 }
 
 TEST_CASE("unset variables are told, but not where the word stands in for them") {

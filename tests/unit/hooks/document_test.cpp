@@ -14,7 +14,7 @@ struct Refused {
   std::string message;
 };
 
-Refused refused(std::string_view text) {
+Refused refused_at(std::string_view text) {
   try {
     const DocumentNode document = parse_document(text);
     DocumentFields fields(document, "it");
@@ -23,7 +23,7 @@ Refused refused(std::string_view text) {
   } catch (const DocumentError& error) {
     return {error.line(), error.message()};
   }
-  FAIL("nothing was refused");
+  FAIL("nothing was refused_at");
   return {};
 }
 
@@ -45,19 +45,19 @@ TEST_CASE("YAML and JSON are read alike, each value with its line") {
 }
 
 TEST_CASE("what is wrong is told with its line") {
-  CHECK(refused("known: 1\nmore: 2\n").line == 2);
-  CHECK(refused("known: 1\nmore: 2\n").message == "it has an unknown field, more");
-  CHECK(refused("known: 1\n\nknown: 2\n").line == 3);
-  CHECK(refused("known: &a 1\n").message == "anchors are not taken here");
-  CHECK(refused("x: &a [1]\nknown: *a\n").line == 1);
-  CHECK(refused("known: !!binary aGk=\n").line == 1);
-  CHECK(refused("known: [1\n").line > 0);
-  CHECK(refused("[a, b]: 1\n").message == "a name of a field must be a word");
-  CHECK(refused("- 1\n").message == "it must be a map of fields");
-  CHECK(refused("").message == "there is nothing in it");
-  CHECK(refused("a: 1\n---\nb: 1\n").message == "there is a second document in it");
-  CHECK(refused(std::string(100, '[')).message != "");
-  CHECK(refused(std::string(50'000, '[')).message != "");
+  CHECK(refused_at("known: 1\nmore: 2\n").line == 2);
+  CHECK(refused_at("known: 1\nmore: 2\n").message == "it has an unknown field, more");
+  CHECK(refused_at("known: 1\n\nknown: 2\n").line == 3);
+  CHECK(refused_at("known: &a 1\n").message == "anchors are not taken here");
+  CHECK(refused_at("x: &a [1]\nknown: *a\n").line == 1);
+  CHECK(refused_at("known: !!binary aGk=\n").line == 1);
+  CHECK(refused_at("known: [1\n").line > 0);
+  CHECK(refused_at("[a, b]: 1\n").message == "a name of a field must be a word");
+  CHECK(refused_at("- 1\n").message == "it must be a map of fields");
+  CHECK(refused_at("").message == "there is nothing in it");
+  CHECK(refused_at("a: 1\n---\nb: 1\n").message == "there is a second document in it");
+  CHECK(refused_at(std::string(100, '[')).message != "");
+  CHECK(refused_at(std::string(50'000, '[')).message != "");
 }
 
 TEST_CASE("a text may look like a number, a number not like a text") {

@@ -34,7 +34,9 @@ test::FakeHost& add_intel(test::FakeHost& host) {
   for (const char* number : {"0", "1"}) {
     const std::string render = fmt::format("renderD{}", 128 + std::stoi(number)), card = fmt::format("card{}", number);
     const std::string device = fmt::format("/sys/devices/pci0000:00/0000:{}8:00.0", number);
-    host.file(device + "/vendor", "0x8086\n").file(device + "/drm/" + card + "/x").file(device + "/drm/" + render + "/x");
+    host.file(device + "/vendor", "0x8086\n")
+        .file(device + "/drm/" + card + "/x")
+        .file(device + "/drm/" + render + "/x");
     host.link(fmt::format("/sys/class/drm/{}/device", render), "../../.." + device.substr(4));
     host.file("/dev/dri/" + render).file("/dev/dri/" + card);
   }
@@ -50,7 +52,7 @@ test::FakeHost& add_fabric(test::FakeHost& host) {
   return host.file("/dev/infiniband/rdma_cm");
 }
 
-Texts devices_of(const Edits& edits) {
+Texts device_nodes_of(const Edits& edits) {
   Texts targets;
   for (const DeviceNode& node : edits.devices) targets.push_back(node.target);
   return targets;
@@ -97,14 +99,15 @@ TEST_CASE("AMD's GPUs come when they are asked for") {
   test::FakeHost host;
   const HostView view = add_amd(host).view();
   CHECK(amdgpu_edits(view, {}).empty());
-  CHECK(devices_of(amdgpu_edits(view, with_gpus("all"))) == Texts{"/dev/kfd", "/dev/dri/renderD129", "/dev/dri/renderD128"});
-  CHECK(devices_of(amdgpu_edits(view, with_gpus("device=1"))) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
-  CHECK(devices_of(amdgpu_edits(view, with_gpus("1"))) == Texts{"/dev/kfd", "/dev/dri/renderD129"});
-  CHECK(devices_of(amdgpu_edits(view, with_device("amd.com/gpu=1"))) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
-  CHECK(devices_of(amdgpu_edits(view, with_gpus("none"))).empty());
+  CHECK(device_nodes_of(amdgpu_edits(view, with_gpus("all"))) ==
+        Texts{"/dev/kfd", "/dev/dri/renderD129", "/dev/dri/renderD128"});
+  CHECK(device_nodes_of(amdgpu_edits(view, with_gpus("device=1"))) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
+  CHECK(device_nodes_of(amdgpu_edits(view, with_gpus("1"))) == Texts{"/dev/kfd", "/dev/dri/renderD129"});
+  CHECK(device_nodes_of(amdgpu_edits(view, with_device("amd.com/gpu=1"))) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
+  CHECK(device_nodes_of(amdgpu_edits(view, with_gpus("none"))).empty());
   HookRequest image;
   image.environment.set("AMD_VISIBLE_DEVICES", "0000:c1:00.0", "image");
-  CHECK(devices_of(amdgpu_edits(view, image)) == Texts{"/dev/kfd", "/dev/dri/renderD129"});
+  CHECK(device_nodes_of(amdgpu_edits(view, image)) == Texts{"/dev/kfd", "/dev/dri/renderD129"});
   const auto thrown = thrown_by([&] { amdgpu_edits(view, with_gpus("device=7")); });
   CHECK(thrown.message == "no AMD GPU 7");
   CHECK(contains(thrown.hint, "0 (GPU-8d2e922d65adf745, 0000:c1:00.0), 1 (0001:03:00.0)"));
@@ -113,7 +116,8 @@ TEST_CASE("AMD's GPUs come when they are asked for") {
 TEST_CASE("without an AMD GPU only who asked for one is told") {
   test::FakeHost host;
   CHECK(amdgpu_edits(host.view(), with_gpus("all")).empty());  // for NVIDIA's hook to refuse
-  CHECK(contains(thrown_by([&] { amdgpu_edits(host.view(), with_device("amd.com/gpu=0")); }).message, "no AMD GPU here"));
+  CHECK(
+      contains(thrown_by([&] { amdgpu_edits(host.view(), with_device("amd.com/gpu=0")); }).message, "no AMD GPU here"));
   HookRequest image;
   image.environment.set("AMD_VISIBLE_DEVICES", "all", "image");
   CHECK(amdgpu_edits(host.view(), image).empty());
@@ -127,7 +131,7 @@ TEST_CASE("a job's AMD GPUs are counted anew where it gets fewer") {
   request.job.set("SLURM_STEP_GPUS", "1", "host");
   set_job_variable(request, "ROCR_VISIBLE_DEVICES", "1");
   const Edits edits = amdgpu_edits(view, request);
-  CHECK(devices_of(edits) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
+  CHECK(device_nodes_of(edits) == Texts{"/dev/kfd", "/dev/dri/renderD128"});
   REQUIRE(edits.renumbered.size() == 1);
   runtime::Environment environment = request.environment;
   runtime::renumber(environment, edits.renumbered);
@@ -149,14 +153,14 @@ TEST_CASE("Intel's GPUs come with their places on the bus") {
   const HostView view = add_intel(host).view();
   CHECK(intel_edits(view, {}).empty());
   const Edits edits = intel_edits(view, with_gpus("device=1"));
-  CHECK(devices_of(edits) == Texts{"/dev/dri/renderD129", "/dev/dri/card1"});
+  CHECK(device_nodes_of(edits) == Texts{"/dev/dri/renderD129", "/dev/dri/card1"});
   REQUIRE(edits.links.size() == 2);
   CHECK(edits.links[0].path == "/dev/dri/by-path/pci-0000:18:00.0-render");
   CHECK(edits.links[0].target == "../renderD129");
   HookRequest job;
   job.job.set("SLURM_JOB_ID", "7", "host");
   set_job_variable(job, "ZE_AFFINITY_MASK", "1");
-  CHECK(devices_of(intel_edits(view, job)).size() == 4);
+  CHECK(device_nodes_of(intel_edits(view, job)).size() == 4);
   CHECK(intel_edits(view, job).renumbered.empty());
   job.gpus = "device=1";
   CHECK(intel_edits(view, job).renumbered.at(0).numbers == std::vector<std::pair<unsigned, unsigned>>{{1, 0}});
@@ -172,9 +176,9 @@ TEST_CASE("Gaudi accelerators come by HABANA_VISIBLE_DEVICES") {
   CHECK(intel_edits(host.view(), {}).empty());
   HookRequest request;
   request.environment.set("HABANA_VISIBLE_DEVICES", "0,2", "host");
-  CHECK(devices_of(intel_edits(host.view(), request)) ==
+  CHECK(device_nodes_of(intel_edits(host.view(), request)) ==
         Texts{"/dev/accel/accel0", "/dev/accel/accel_controlD0", "/dev/accel/accel10", "/dev/accel/accel_controlD10"});
-  CHECK(devices_of(intel_edits(host.view(), with_device("habana.ai/gaudi=accel1"))) ==
+  CHECK(device_nodes_of(intel_edits(host.view(), with_device("habana.ai/gaudi=accel1"))) ==
         Texts{"/dev/accel/accel1", "/dev/accel/accel_controlD1"});
   CHECK_THROWS(intel_edits(host.view(), with_device("habana.ai/gaudi=7")));
 }
@@ -185,7 +189,7 @@ TEST_CASE("InfiniBand is there unless somebody says otherwise") {
   const auto plan = [&](const char* list) {
     HookRequest request;
     if (list != nullptr) request.environment.set("MELLANOX_VISIBLE_DEVICES", list, "image");
-    return devices_of(plan_infiniband(view, request, UINT64_MAX));
+    return device_nodes_of(plan_infiniband(view, request, UINT64_MAX));
   };
   const Texts all{"/dev/infiniband/uverbs0", "/dev/infiniband/uverbs1", "/dev/infiniband/rdma_cm"};
   CHECK(plan(nullptr) == all);

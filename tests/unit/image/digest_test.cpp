@@ -12,7 +12,7 @@ namespace {
 
 const std::string k_hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-std::string complaint(std::string_view text) {
+std::string digest_complaint(std::string_view text) {
   return thrown_by<UsageError>([&] { Digest::parse(text); }).message;
 }
 
@@ -34,17 +34,17 @@ TEST_CASE("digests differ by algorithm and by hex") {
 }
 
 TEST_CASE("what is wrong with a digest is said") {
-  CHECK(contains(complaint(""), "no ':'"));
-  CHECK(contains(complaint(k_hex), "no ':'"));
-  CHECK(contains(complaint(":" + k_hex), "no algorithm before"));
-  CHECK(contains(complaint("md5:d41d8cd98f00b204e9800998ecf8427e"), "'md5' is not supported"));
-  CHECK(contains(complaint("SHA256:" + k_hex), "'SHA256' is not supported"));
-  CHECK(contains(complaint("sha256:" + k_hex.substr(1)), "63 hex digits, sha256 has 64"));
-  CHECK(contains(complaint("sha512:" + k_hex), "64 hex digits, sha512 has 128"));
-  CHECK(contains(complaint("sha256:"), "0 hex digits"));
-  CHECK(contains(complaint("sha256:e3b0x" + k_hex.substr(5)), "character 12 is not"));
-  CHECK(contains(complaint("sha256:" + k_hex + "\n"), "character 72 is not"));
-  CHECK(contains(complaint("sha256:../../../../etc/passwd"), "character 8 is not"));
+  CHECK(contains(digest_complaint(""), "no ':'"));
+  CHECK(contains(digest_complaint(k_hex), "no ':'"));
+  CHECK(contains(digest_complaint(":" + k_hex), "no algorithm before"));
+  CHECK(contains(digest_complaint("md5:d41d8cd98f00b204e9800998ecf8427e"), "'md5' is not supported"));
+  CHECK(contains(digest_complaint("SHA256:" + k_hex), "'SHA256' is not supported"));
+  CHECK(contains(digest_complaint("sha256:" + k_hex.substr(1)), "63 hex digits, sha256 has 64"));
+  CHECK(contains(digest_complaint("sha512:" + k_hex), "64 hex digits, sha512 has 128"));
+  CHECK(contains(digest_complaint("sha256:"), "0 hex digits"));
+  CHECK(contains(digest_complaint("sha256:e3b0x" + k_hex.substr(5)), "character 12 is not"));
+  CHECK(contains(digest_complaint("sha256:" + k_hex + "\n"), "character 72 is not"));
+  CHECK(contains(digest_complaint("sha256:../../../../etc/passwd"), "character 8 is not"));
 }
 
 TEST_CASE("a digest in capitals is refused with the right form") {
@@ -55,5 +55,5 @@ TEST_CASE("a digest in capitals is refused with the right form") {
 }
 
 TEST_CASE("a hostile digest can't drive the terminal") {
-  CHECK_FALSE(contains(complaint("\x1b[2J"), "\x1b"));
+  CHECK_FALSE(contains(digest_complaint("\x1b[2J"), "\x1b"));
 }

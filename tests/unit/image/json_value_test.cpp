@@ -12,7 +12,7 @@ using mlctr::test::thrown_by;
 
 namespace {
 
-std::string complaint(std::string_view text, const JsonLimits& limits = {}) {
+std::string json_complaint(std::string_view text, const JsonLimits& limits = {}) {
   return thrown_by([&] { parse_json(text, limits); }).message;
 }
 
@@ -21,27 +21,27 @@ std::string complaint(std::string_view text, const JsonLimits& limits = {}) {
 TEST_CASE("limits hold before anything is parsed") {
   const JsonLimits limits{.max_bytes = 1000, .max_depth = 3, .max_values = 5};
   CHECK_NOTHROW(parse_json("[[[1]]]", limits));
-  CHECK(contains(complaint("[[\n[[1]]]]", limits), "deeper than 3 levels at line 2, column 2"));
+  CHECK(contains(json_complaint("[[\n[[1]]]]", limits), "deeper than 3 levels at line 2, column 2"));
   CHECK_NOTHROW(parse_json("[1,2,3,4]", limits));
-  CHECK(contains(complaint("[1,2,3,4,5]", limits), "more than 5 values"));
-  CHECK(contains(complaint(std::string(1001, ' '), limits), "1001 bytes, more than the 1000"));
+  CHECK(contains(json_complaint("[1,2,3,4,5]", limits), "more than 5 values"));
+  CHECK(contains(json_complaint(std::string(1001, ' '), limits), "1001 bytes, more than the 1000"));
   // What stands in a string is no structure, whatever quotes are in it.
   CHECK_NOTHROW(parse_json(R"(["[[[[,,,,,,\"[[[[{{{{", "\\"])", limits));
 }
 
 TEST_CASE("a million brackets end in an error, not in the stack") {
-  CHECK(contains(complaint(std::string(1'000'000, '[')), "deeper than 64"));
+  CHECK(contains(json_complaint(std::string(1'000'000, '[')), "deeper than 64"));
   std::string objects;
   for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
-  CHECK(contains(complaint(objects), "deeper than 64"));
+  CHECK(contains(json_complaint(objects), "deeper than 64"));
 }
 
 TEST_CASE("what is no JSON is located, never quoted") {
-  CHECK(complaint("") == "not valid JSON at line 1, column 1");
-  CHECK(complaint("{\"a\": 1,\n \"b\": hunter2}") == "not valid JSON at line 2, column 7");
-  CHECK(contains(complaint("{} x"), "line 1, column 4"));
-  CHECK(contains(complaint("\"\xff\""), "line 1, column 2"));
-  CHECK(contains(complaint("[1e999]"), "out of range"));
+  CHECK(json_complaint("") == "not valid JSON at line 1, column 1");
+  CHECK(json_complaint("{\"a\": 1,\n \"b\": hunter2}") == "not valid JSON at line 2, column 7");
+  CHECK(contains(json_complaint("{} x"), "line 1, column 4"));
+  CHECK(contains(json_complaint("\"\xff\""), "line 1, column 2"));
+  CHECK(contains(json_complaint("[1e999]"), "out of range"));
 }
 
 TEST_CASE("a wrong shape is named by its path") {

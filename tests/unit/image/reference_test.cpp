@@ -23,7 +23,7 @@ std::string familiar(std::string_view text) {
   return ImageReference::parse(text).familiar();
 }
 
-Thrown refusal(std::string_view text) {
+Thrown reference_refusal(std::string_view text) {
   return thrown_by<UsageError>([&] { ImageReference::parse(text); });
 }
 
@@ -217,39 +217,39 @@ TEST_CASE("what is wrong is said, and at which character") {
   };
   for (const Refusal& expected : refusals) {
     CAPTURE(expected.text);
-    const std::string message = refusal(expected.text).message;
+    const std::string message = reference_refusal(expected.text).message;
     CAPTURE(message);
     CHECK(contains(message, "character " + std::to_string(expected.character) + ": "));
     CHECK(contains(message, expected.why));
   }
-  CHECK(contains(refusal("").message, "empty"));
-  CHECK(contains(refusal(std::string(5000, 'a')).message, "longer than 2048"));
+  CHECK(contains(reference_refusal("").message, "empty"));
+  CHECK(contains(reference_refusal(std::string(5000, 'a')).message, "longer than 2048"));
 }
 
 TEST_CASE("characters are counted as people count them") {
-  CHECK(contains(refusal("r.example/a:x\xc3\xa9").message, "character 14: "));
-  CHECK(contains(refusal("\xe6\x9d\xb1\xe4\xba\xac.example/a").message, "character 1: "));
-  CHECK(contains(refusal("a.\xe6\x9d\xb1\xe4\xba\xac-\xff/a").message, "character 3: "));
+  CHECK(contains(reference_refusal("r.example/a:x\xc3\xa9").message, "character 14: "));
+  CHECK(contains(reference_refusal("\xe6\x9d\xb1\xe4\xba\xac.example/a").message, "character 1: "));
+  CHECK(contains(reference_refusal("a.\xe6\x9d\xb1\xe4\xba\xac-\xff/a").message, "character 3: "));
 }
 
 TEST_CASE("the right form is suggested") {
-  CHECK(contains(refusal("Python:3.8-Slim").hint, "did you mean python:3.8-Slim?"));
-  CHECK(contains(refusal("Me@GHCR.io/Owner/Name:V1").hint, "Me@ghcr.io/owner/name:V1?"));
-  CHECK(contains(refusal("python:3.8:1").hint, "did you mean python:3.8?"));
-  CHECK(contains(refusal("python:").hint, "did you mean python?"));
-  CHECK(contains(refusal("https://ghcr.io/a/b:1").hint, "did you mean ghcr.io/a/b:1?"));
-  CHECK(contains(refusal("sha256:0123abcd").hint, "NAME@sha256:0123abcd"));
-  CHECK(contains(refusal("podman://a").hint, "docker-archive:"));
-  CHECK(contains(refusal(std::string(64, 'a')).hint, "NAME@sha256:aaaa"));
-  CHECK(contains(refusal("Py thon").hint, "like python:3.8"));
+  CHECK(contains(reference_refusal("Python:3.8-Slim").hint, "did you mean python:3.8-Slim?"));
+  CHECK(contains(reference_refusal("Me@GHCR.io/Owner/Name:V1").hint, "Me@ghcr.io/owner/name:V1?"));
+  CHECK(contains(reference_refusal("python:3.8:1").hint, "did you mean python:3.8?"));
+  CHECK(contains(reference_refusal("python:").hint, "did you mean python?"));
+  CHECK(contains(reference_refusal("https://ghcr.io/a/b:1").hint, "did you mean ghcr.io/a/b:1?"));
+  CHECK(contains(reference_refusal("sha256:0123abcd").hint, "NAME@sha256:0123abcd"));
+  CHECK(contains(reference_refusal("podman://a").hint, "docker-archive:"));
+  CHECK(contains(reference_refusal(std::string(64, 'a')).hint, "NAME@sha256:aaaa"));
+  CHECK(contains(reference_refusal("Py thon").hint, "like python:3.8"));
 }
 
 TEST_CASE("what is suggested can be typed") {
-  CHECK(contains(refusal("x::").hint, "did you mean x?"));
-  CHECK(contains(refusal("x::y").hint, "did you mean x?"));
+  CHECK(contains(reference_refusal("x::").hint, "did you mean x?"));
+  CHECK(contains(reference_refusal("x::y").hint, "did you mean x?"));
   for (const std::string text : {"-x:", "x y:1:2", "https://ghcr.io/_/python", "https://", "X y"}) {
     CAPTURE(text);
-    CHECK_FALSE(contains(refusal(text).hint, "did you mean"));
+    CHECK_FALSE(contains(reference_refusal(text).hint, "did you mean"));
   }
 }
 
@@ -263,17 +263,17 @@ TEST_CASE("a password typed into a reference is not repeated") {
        {"me:s3cret@r.example/a", "docker://me:s3cret@r.example#a", "https://me:s3cret@r.example/a",
         "me:s3/cret@R.example/A", "me:s3cret@r.example/a@sha256:ff", "me:s3cret@a@b@r.example/A"}) {
     CAPTURE(text);
-    const Thrown thrown = refusal(text);
+    const Thrown thrown = reference_refusal(text);
     CAPTURE(thrown.message);
     CHECK_FALSE(contains(thrown.message + thrown.hint, "s3"));
     CHECK_FALSE(contains(thrown.message + thrown.hint, "cret"));
   }
-  CHECK(contains(refusal("me:s3cret@r.example/a").hint, "mlctr login"));
-  CHECK(contains(refusal("python:3.8@sha256:ff").message, "'python:3.8@sha256:ff'"));  // a tag is no secret
+  CHECK(contains(reference_refusal("me:s3cret@r.example/a").hint, "mlctr login"));
+  CHECK(contains(reference_refusal("python:3.8@sha256:ff").message, "'python:3.8@sha256:ff'"));  // a tag is no secret
 }
 
 TEST_CASE("a hostile reference can't drive the terminal") {
-  const Thrown thrown = refusal("a/\x1b]0;x\x07/b");
+  const Thrown thrown = reference_refusal("a/\x1b]0;x\x07/b");
   CHECK_FALSE(contains(thrown.message + thrown.hint, "\x1b"));
   CHECK(contains(thrown.message, "\\x1b"));
 }

@@ -12,13 +12,13 @@ using mlctr::test::thrown_by;
 
 namespace {
 
-std::string found(std::string_view text, const std::string& registry, const std::string& user = {}) {
+std::string found_in_netrc(std::string_view text, const std::string& registry, const std::string& user = {}) {
   const auto credential = Netrc::parse(text).find({.registry = registry, .repository = "x", .user = user});
   return credential ? credential->username + ":" + credential->password : "none";
 }
 
 Thrown refusal(std::string_view text) {
-  return thrown_by([&] { found(text, "r.example"); });
+  return thrown_by([&] { found_in_netrc(text, "r.example"); });
 }
 
 // enroot's documentation (doc/cmd/import.md), with made-up secrets.
@@ -39,65 +39,68 @@ machine last.example login me password end
 }  // namespace
 
 TEST_CASE("enroot's own examples") {
-  CHECK(found(k_enroot, "nvcr.io") == "$oauthtoken:nv-token");
-  CHECK(found(k_enroot, "docker.io") == "hubber:hub-pass");
-  CHECK(found(k_enroot, "last.example") == "me:end");  // the words of the commands above are not entries
-  CHECK(found(k_enroot, "ghcr.io") == "none");
-  const Thrown thrown = thrown_by([] { found(k_enroot, "us-docker.pkg.dev"); });
+  CHECK(found_in_netrc(k_enroot, "nvcr.io") == "$oauthtoken:nv-token");
+  CHECK(found_in_netrc(k_enroot, "docker.io") == "hubber:hub-pass");
+  CHECK(found_in_netrc(k_enroot, "last.example") == "me:end");  // the words of the commands above are not entries
+  CHECK(found_in_netrc(k_enroot, "ghcr.io") == "none");
+  const Thrown thrown = thrown_by([] { found_in_netrc(k_enroot, "us-docker.pkg.dev"); });
   CHECK(contains(thrown.message, "line 9: the password is a shell command, which mlctr does not run"));
   CHECK(contains(thrown.hint, "password $TOKEN"));
-  CHECK_THROWS_AS(found(k_enroot, "myregistry.azurecr.io"), Error);
+  CHECK_THROWS_AS(found_in_netrc(k_enroot, "myregistry.azurecr.io"), Error);
 }
 
 TEST_CASE("entries may lie on one line or many, in any order of words") {
-  CHECK(found("machine\nr.example\n\tlogin a\n\tpassword b\n", "r.example") == "a:b");
-  CHECK(found("machine r.example password b account x login a", "r.example") == "a:b");
-  CHECK(found("machine r.example login a password b\r\nmachine s.example login c password d\r\n", "s.example") ==
-        "c:d");
-  CHECK(found("", "r.example") == "none");
-  CHECK(found("machine r.example login a", "r.example") == "none");  // nothing to show at the door
+  CHECK(found_in_netrc("machine\nr.example\n\tlogin a\n\tpassword b\n", "r.example") == "a:b");
+  CHECK(found_in_netrc("machine r.example password b account x login a", "r.example") == "a:b");
+  CHECK(found_in_netrc("machine r.example login a password b\r\nmachine s.example login c password d\r\n",
+                       "s.example") == "c:d");
+  CHECK(found_in_netrc("", "r.example") == "none");
+  CHECK(found_in_netrc("machine r.example login a", "r.example") == "none");  // nothing to show at the door
 }
 
 TEST_CASE("the host with its port comes before the host, then the default") {
   constexpr std::string_view text =
       "machine r.example login host password 1\nmachine r.example:5000 login port password 2\ndefault login any "
       "password 3\n";
-  CHECK(found(text, "r.example") == "host:1");
-  CHECK(found(text, "r.example:5000") == "port:2");
-  CHECK(found(text, "r.example:6000") == "host:1");
-  CHECK(found(text, "R.Example") == "host:1");
-  CHECK(found(text, "other.example") == "any:3");
-  CHECK(found("machine [::1] login six password 6", "[::1]:5000") == "six:6");
-  CHECK(found("machine [::1] login six password 6", "[::2]") == "none");
+  CHECK(found_in_netrc(text, "r.example") == "host:1");
+  CHECK(found_in_netrc(text, "r.example:5000") == "port:2");
+  CHECK(found_in_netrc(text, "r.example:6000") == "host:1");
+  CHECK(found_in_netrc(text, "R.Example") == "host:1");
+  CHECK(found_in_netrc(text, "other.example") == "any:3");
+  CHECK(found_in_netrc("machine [::1] login six password 6", "[::1]:5000") == "six:6");
+  CHECK(found_in_netrc("machine [::1] login six password 6", "[::2]") == "none");
 }
 
 TEST_CASE("the user that is asked for") {
   constexpr std::string_view text = "machine r.example login a password 1\nmachine r.example login b password 2\n";
-  CHECK(found(text, "r.example") == "a:1");
-  CHECK(found(text, "r.example", "b") == "b:2");
-  CHECK(found(text, "r.example", "c") == "none");
+  CHECK(found_in_netrc(text, "r.example") == "a:1");
+  CHECK(found_in_netrc(text, "r.example", "b") == "b:2");
+  CHECK(found_in_netrc(text, "r.example", "c") == "none");
 }
 
 TEST_CASE("quotes, hashes and macros") {
-  CHECK(found(R"(machine r.example login "a b" password "x \"y\" \\ \t#")", "r.example") == "a b:x \"y\" \\ \t#");
-  CHECK(found("machine r.example login a password p#1", "r.example") == "a:p#1");
-  CHECK(found("machine r.example login a password #1", "r.example") == "a:#1");
-  CHECK(found("  # machine r.example login no password no\nmachine r.example login a password b", "r.example") ==
-        "a:b");
-  CHECK(found("macdef init\nmachine r.example login no password no\n\nmachine r.example login a password b",
-              "r.example") == "a:b");
+  CHECK(found_in_netrc(R"(machine r.example login "a b" password "x \"y\" \\ \t#")", "r.example") ==
+        "a b:x \"y\" \\ \t#");
+  CHECK(found_in_netrc("machine r.example login a password p#1", "r.example") == "a:p#1");
+  CHECK(found_in_netrc("machine r.example login a password #1", "r.example") == "a:#1");
+  CHECK(found_in_netrc("  # machine r.example login no password no\nmachine r.example login a password b",
+                       "r.example") == "a:b");
+  CHECK(found_in_netrc("macdef init\nmachine r.example login no password no\n\nmachine r.example login a password b",
+                       "r.example") == "a:b");
 }
 
 TEST_CASE("passwords from the environment, and nothing else is put in") {
   ::setenv("MLCTR_TEST_SECRET", "s $HOME `id`", 1);
   ::unsetenv("MLCTR_TEST_UNSET");
-  CHECK(found("machine r.example login a password $MLCTR_TEST_SECRET", "r.example") ==
+  CHECK(found_in_netrc("machine r.example login a password $MLCTR_TEST_SECRET", "r.example") ==
         "a:s $HOME `id`");  // once, not again
-  CHECK(found("machine r.example login a password ${MLCTR_TEST_SECRET}-x login b", "r.example") == "b:s $HOME `id`-x");
-  CHECK(found("machine r.example login $MLCTR_TEST_SECRET password p", "r.example") == "$MLCTR_TEST_SECRET:p");
-  CHECK(found("machine r.example login a password p$MLCTR_TEST_SECRET", "r.example") ==
+  CHECK(found_in_netrc("machine r.example login a password ${MLCTR_TEST_SECRET}-x login b", "r.example") ==
+        "b:s $HOME `id`-x");
+  CHECK(found_in_netrc("machine r.example login $MLCTR_TEST_SECRET password p", "r.example") == "$MLCTR_TEST_SECRET:p");
+  CHECK(found_in_netrc("machine r.example login a password p$MLCTR_TEST_SECRET", "r.example") ==
         "a:p$MLCTR_TEST_SECRET");  // as enroot
-  CHECK(found(R"(machine r.example login a password "$MLCTR_TEST_SECRET")", "r.example") == "a:$MLCTR_TEST_SECRET");
+  CHECK(found_in_netrc(R"(machine r.example login a password "$MLCTR_TEST_SECRET")", "r.example") ==
+        "a:$MLCTR_TEST_SECRET");
   const Thrown unset = refusal("\nmachine r.example login a password $MLCTR_TEST_UNSET");
   CHECK(contains(unset.message,
                  "line 2: the password is in the environment variable MLCTR_TEST_UNSET, which is not set"));

@@ -13,7 +13,7 @@ using namespace mlctr::test;
 
 namespace {
 
-const Credential k_alice{"alice", "s3cret", "", "~/.docker/config.json"};
+const Credential k_pusher{"alice", "s3cret", "", "~/.docker/config.json"};
 constexpr std::uint64_t k_chunk_bytes = 1000;
 
 std::string some_text(std::size_t size) {
@@ -44,7 +44,7 @@ class Pusher {
   void check_arrives(const std::string& text) {
     send(text);
     CHECK(client_.has_blob(Digest::of(text), {}));
-    RegistryClient reader(*transport_, {}, ImageReference::parse(registry_.host() + "/repo:one"), k_alice);
+    RegistryClient reader(*transport_, {}, ImageReference::parse(registry_.host() + "/repo:one"), k_pusher);
     CHECK(reader.blob({"", Digest::of(text), text.size(), {}}, 1u << 20, {}) == text);
   }
 
@@ -94,7 +94,8 @@ TEST_CASE("a registry that takes less than it was sent gets the rest") {
 TEST_CASE("an answer that asks for patience is heeded") {
   for (const int status : {429, 500, 502, 503}) {
     FaultyRegistry registry;
-    registry.add_fault({{"fault", "status"}, {"status", status}, {"method", "PATCH"}, {"headers", {{"Retry-After", "0"}}}});
+    registry.add_fault(
+        {{"fault", "status"}, {"status", status}, {"method", "PATCH"}, {"headers", {{"Retry-After", "0"}}}});
     registry.add_fault({{"fault", "status"}, {"status", status}, {"method", "PUT"}});
     registry.add_fault({{"fault", "status"}, {"status", status}, {"method", "POST"}});
     Pusher(registry).check_arrives(some_text(1500));
@@ -132,7 +133,7 @@ TEST_CASE("a PUT whose answer is lost has been done") {
 
 TEST_CASE("a token may expire in the middle of a blob") {
   FaultyRegistry registry({"--auth", "bearer", "--user", "alice", "--password", "s3cret", "--token-requests", "2"});
-  Pusher pusher(registry, k_alice);
+  Pusher pusher(registry, k_pusher);
   pusher.send(some_text(6500));
   CHECK(pusher.client().has_blob(Digest::of(some_text(6500)), {}));
   CHECK(registry.count("scope", "repository:repo:pull,push") > 1);
@@ -141,7 +142,7 @@ TEST_CASE("a token may expire in the middle of a blob") {
 TEST_CASE("where the bytes go to another host, that is not told who we are") {
   FaultyRegistry registry({"--auth", "basic", "--user", "alice", "--password", "s3cret"});
   registry.add_fault({{"fault", "elsewhere"}, {"method", "POST"}, {"skip", 1}});
-  Pusher pusher(registry, k_alice);
+  Pusher pusher(registry, k_pusher);
   pusher.send(some_text(1500));
   std::size_t elsewhere = 0;
   for (const json& request : registry.log()) {
@@ -153,9 +154,9 @@ TEST_CASE("where the bytes go to another host, that is not told who we are") {
 }
 
 TEST_CASE("a blob is not sent where nobody should have it") {
-  for (const auto& [location, registry] : {std::pair("http://registry.test/elsewhere", "registry.test"),
-                                           std::pair("https://127.0.0.1:1/x", "registry.test"),
-                                           std::pair("https://localhost/x", "registry.test")}) {
+  for (const auto& [location, registry] :
+       {std::pair("http://registry.test/elsewhere", "registry.test"),
+        std::pair("https://127.0.0.1:1/x", "registry.test"), std::pair("https://localhost/x", "registry.test")}) {
     ScriptedTransport transport([&, where = std::string(location)](const HttpRequest& request) -> HttpResponse {
       if (request.method == "POST") return {202, {{"location", where}}, "", ""};
       return {202, {}, "", ""};
@@ -176,8 +177,8 @@ TEST_CASE("refusals say what to do") {
     return error.message + " | " + error.hint;
   };
   CHECK(hint_of(401, std::nullopt).find("without credentials") != std::string::npos);
-  CHECK(hint_of(403, k_alice).find("with the credential of ~/.docker/config.json") != std::string::npos);
-  CHECK(hint_of(403, k_alice).find("mlctr login 127.0.0.1") != std::string::npos);
+  CHECK(hint_of(403, k_pusher).find("with the credential of ~/.docker/config.json") != std::string::npos);
+  CHECK(hint_of(403, k_pusher).find("mlctr login 127.0.0.1") != std::string::npos);
   CHECK(hint_of(405, std::nullopt).find("takes no pushes") != std::string::npos);
   CHECK(hint_of(413, std::nullopt).find("quota") != std::string::npos);
   CHECK(hint_of(404, std::nullopt).find("repository") != std::string::npos);

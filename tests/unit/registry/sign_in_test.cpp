@@ -15,7 +15,7 @@ using namespace mlctr::test;
 
 namespace {
 
-const Credential k_alice{"alice", "s3cret", "", "~/.docker/config.json"};
+const Credential k_signer{"alice", "s3cret", "", "~/.docker/config.json"};
 const Credential k_refresh{"", "", "r3fresh", "~/.docker/config.json"};
 const std::vector<std::string> k_bearer = {"--auth",     "bearer", "--user",          "alice",
                                            "--password", "s3cret", "--refresh-token", "r3fresh"};
@@ -32,7 +32,7 @@ HttpResponse list_tags(Place& place) {
 struct Scripted {
   std::string realm;
   std::string place = "https://registry.example/";
-  std::optional<Credential> credential = k_alice;
+  std::optional<Credential> credential = k_signer;
   std::string answer = R"({"token":"t"})";
   std::string scope = "repository:repo:pull";
 };
@@ -71,7 +71,7 @@ TEST_CASE("a password goes to the token server, a token to the registry") {
   FaultyRegistry registry(k_bearer, Channel::tls);
   registry.add_manifest("repo", "one", "{}");
   const auto transport = registry.make_transport();
-  Place place = place_of(*transport, registry, k_alice);
+  Place place = place_of(*transport, registry, k_signer);
   CHECK(list_tags(place).status == 200);
   for (const json& entry : registry.log()) {
     if (entry["server"] == "token") CHECK(entry["authorization"] == "basic");
@@ -96,7 +96,7 @@ TEST_CASE("Basic is answered with Basic, and remembered") {
   FaultyRegistry registry({"--auth", "basic", "--user", "alice", "--password", "s3cret"});
   registry.add_manifest("repo", "one", "{}");
   const auto transport = registry.make_transport();
-  Place place = place_of(*transport, registry, k_alice);
+  Place place = place_of(*transport, registry, k_signer);
   CHECK(list_tags(place).status == 200);
   CHECK(list_tags(place).status == 200);
   CHECK(registry.count("status", 401) == 1);
@@ -134,7 +134,7 @@ TEST_CASE("a fresh token that is refused is no access, not a loop") {
   FaultyRegistry registry(k_bearer, Channel::tls);
   registry.set({{"token_requests", 0}});
   const auto transport = registry.make_transport();
-  Place place = place_of(*transport, registry, k_alice);
+  Place place = place_of(*transport, registry, k_signer);
   const HttpResponse response = list_tags(place);
   CHECK(response.status == 401);
   CHECK(registry.count("server", "token") == 1);
@@ -163,7 +163,7 @@ TEST_CASE("a token request that is redirected carries no password along") {
   FaultyRegistry registry(k_bearer, Channel::tls);
   registry.add_fault({{"fault", "location"}, {"path", "^/token"}, {"location", registry.storage_origin() + "/token"}});
   const auto transport = registry.make_transport();
-  Place place = place_of(*transport, registry, k_alice);
+  Place place = place_of(*transport, registry, k_signer);
   CHECK_THROWS_AS(list_tags(place), HttpError);
   bool seen = false;
   for (const json& entry : registry.log()) {
@@ -235,7 +235,7 @@ TEST_CASE("a registry on plain HTTP gets no credential sent to another host in t
   for (const char* realm : {"http://auth.example/token", "http://registry.example.evil.example/",
                             "http://localhost:1/"}) {  // ours: any user's port on this machine
     CAPTURE(realm);
-    for (const Credential& credential : {k_alice, k_refresh}) {
+    for (const Credential& credential : {k_signer, k_refresh}) {
       ScriptedTransport transport([](const HttpRequest&) { return HttpResponse{200, {}, R"({"token":"t"})", ""}; });
       SignIn sign_in(transport, {"registry.example", "", credential});
       const Thrown thrown = thrown_by<RemoteError>([&] {
@@ -273,7 +273,7 @@ TEST_CASE("a host behind a redirect can't make us sign in for it") {
   ScriptedTransport transport([](const HttpRequest&) {
     return HttpResponse{401, {{"www-authenticate", "Basic realm=\"x\""}}, "", "https://storage.example/blob"};
   });
-  Place place(transport, {{"registry.example", "", false}, "repo", "registry.example", k_alice, std::nullopt});
+  Place place(transport, {{"registry.example", "", false}, "repo", "registry.example", k_signer, std::nullopt});
   CHECK(list_tags(place).status == 401);
   CHECK(transport.requests.size() == 1);
   CHECK(transport.requests[0].authorization.empty());
@@ -283,7 +283,7 @@ TEST_CASE("a server that repeats our secret does not get it into a message") {
   ScriptedTransport transport([](const HttpRequest& request) {
     return HttpResponse{403, {}, R"({"errors":[{"message":"no entry for s3cret"}]})", request.url};
   });
-  Place place(transport, {{"registry.example", "", false}, "repo", "registry.example", k_alice, std::nullopt});
+  Place place(transport, {{"registry.example", "", false}, "repo", "registry.example", k_signer, std::nullopt});
   const HttpError refusal = place.refusal(place.url("tags/list", {}), list_tags(place));
   CHECK(!contains(refusal.message(), "s3cret"));
   CHECK(contains(refusal.message(), "HTTP 403"));

@@ -64,7 +64,7 @@ std::string sif_around(std::string_view squashfs) {
   return file + std::string(squashfs) + "behind it";
 }
 
-std::string content(const std::filesystem::path& image, std::string_view path) {
+std::string merged_content(const std::filesystem::path& image, std::string_view path) {
   const Fd file = open_file(image, O_RDONLY);
   return read_small_file(Reader(file.get(), image), path, 64u << 20).value_or("nothing there");
 }
@@ -94,7 +94,7 @@ TEST_CASE("a changed file keeps the owner it has below, all else is root's") {
   CHECK(owner("kept/file") == "7:8");
   CHECK(owner("kept/other") == "0:0");
   CHECK(owner("kept/becomes-link") == "0:0");
-  CHECK(content(image, "/kept/file") == "new");
+  CHECK(merged_content(image, "/kept/file") == "new");
 }
 
 TEST_CASE("whiteouts and opaque directories hide what lies below, and no mark is left") {
@@ -139,15 +139,15 @@ TEST_CASE("holes, hard links and equal contents; any number of threads gives the
   CHECK(std::get<FileContent>(tree.inodes[find_in(tree, "same")].kind).start ==
         std::get<FileContent>(tree.inodes[find_in(tree, "a")].kind).start);
   CHECK(std::get<FileContent>(tree.inodes[find_in(tree, "sparse")].kind).hole_bytes > 4'700'000);
-  CHECK(content(image, "/same") == noise);
-  CHECK(content(image, "/base") == std::string(700'000, 'b'));
-  CHECK(content(image, "/sparse") == "begin" + std::string(5'000'000 - 5, '\0'));
+  CHECK(merged_content(image, "/same") == noise);
+  CHECK(merged_content(image, "/base") == std::string(700'000, 'b'));
+  CHECK(merged_content(image, "/sparse") == "begin" + std::string(5'000'000 - 5, '\0'));
   for (const char* path : {"a", "base", "sparse", ".mlctr/config.json"}) {
     const auto extracted = run_process({.arguments = {"unsquashfs", "-cat", image.string(), path},
                                         .standard_input = {},
                                         .max_output_bytes = 64u << 20});
     CHECK(extracted.exit_code == 0);
-    CHECK(extracted.standard_output == content(image, fmt::format("/{}", path)));
+    CHECK(extracted.standard_output == merged_content(image, fmt::format("/{}", path)));
   }
 }
 
@@ -174,14 +174,14 @@ TEST_CASE("the image keeps the base's compressor, its options and its block size
     const Fd made = open_file(image, O_RDONLY);
     const Fd base = open_file(overlay.base, O_RDONLY);
     CHECK(block_format(Reader(made.get(), image)) == block_format(Reader(base.get(), overlay.base)));
-    CHECK(content(image, "/text").ends_with("tbelow"));
-    CHECK(content(image, "/new").ends_with("nabove"));
+    CHECK(merged_content(image, "/text").ends_with("tbelow"));
+    CHECK(merged_content(image, "/new").ends_with("nabove"));
     const bool has_compressor = options[0] != "lzo";
     if (has_compressor) CHECK(std::filesystem::file_size(image) < 1'000'000);
     const auto extracted = run_process({.arguments = {"unsquashfs", "-cat", image.string(), "new"},
                                         .standard_input = {},
                                         .max_output_bytes = 64u << 20});
-    CHECK(extracted.standard_output == content(image, "/new"));
+    CHECK(extracted.standard_output == merged_content(image, "/new"));
   }
 }
 

@@ -27,8 +27,8 @@ Converted convert(const std::string& tar, std::size_t piece_bytes = 1u << 20) {
   Converted made;
   MemorySource source(tar, piece_bytes);
   CompressorPool pool(2, 1);
-  made.outcome =
-      convert_layer({source, Digest::of(tar), tar.size(), Digest::of(tar), made.record.get()}, made.layer.get(), pool, {}, {}, nullptr);
+  made.outcome = convert_layer({source, Digest::of(tar), tar.size(), Digest::of(tar), made.record.get()},
+                               made.layer.get(), pool, {}, {}, nullptr);
   return made;
 }
 
@@ -58,14 +58,15 @@ std::string gnu_tar(const TemporaryDirectory& root, const std::string& format, s
   return output_of(command);
 }
 
-void make_files(const TemporaryDirectory& root) {
+void make_recorded_files(const TemporaryDirectory& root) {
   root.write("files/empty", "");
   root.write("files/etc/small", "small");
   root.write("files/etc/copy", "small");
   root.write("files/lib/large", some_bytes(700'000, 1));
   root.write("files/lib/same", some_bytes(700'000, 1));
   root.write("files/lib/zeros", std::string(400'000, '\0'));
-  for (int i = 0; i < 200; ++i) root.write("files/many/" + std::to_string(i), some_bytes(unsigned(i) * 31, unsigned(i)));
+  for (int i = 0; i < 200; ++i)
+    root.write("files/many/" + std::to_string(i), some_bytes(unsigned(i) * 31, unsigned(i)));
   fs::create_hard_link(root / "files/lib/large", root / "files/hard");
   fs::create_symlink("etc/small", root / "files/soft");
 }
@@ -74,7 +75,7 @@ void make_files(const TemporaryDirectory& root) {
 
 TEST_CASE("a tar comes back byte for byte, whatever made it") {
   const TemporaryDirectory root;
-  make_files(root);
+  make_recorded_files(root);
   check_comes_back(gnu_tar(root, "v7"));
   check_comes_back(gnu_tar(root, "ustar"));
   check_comes_back(gnu_tar(root, "gnu"));

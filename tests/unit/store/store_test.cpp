@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const Digest k_first = Digest::of("first"), k_second = Digest::of("second");
+const Digest k_first_image = Digest::of("first"), k_second = Digest::of("second");
 
 mode_t mode_of(const fs::path& path) {
   struct stat status {};
@@ -73,27 +73,27 @@ bool is_refused_to_ordinary_user(const fs::path& root, std::string_view part) {
 TEST_CASE("a layer is visible when it is committed, whole, and nothing is left in tmp") {
   TestStore test;
   Store& store = test.store;
-  CHECK_FALSE(store.has_layer(k_first));
+  CHECK_FALSE(store.has_layer(k_first_image));
   {
-    const TemporaryFile abandoned = store.new_layer_file(k_first);
-    CHECK_FALSE(store.has_layer(k_first));
+    const TemporaryFile abandoned = store.new_layer_file(k_first_image);
+    CHECK_FALSE(store.has_layer(k_first_image));
   }
   CHECK(is_empty(store.root() / "tmp"));
-  add_layer(store, k_first, "layer");
-  CHECK(store.has_layer(k_first));
-  CHECK(read_file(store.layer_path(k_first)) == "layer");
-  CHECK(store.layer_path(k_first) == store.root() / "layers/sha256" / (k_first.hex() + ".sqsh"));
+  add_layer(store, k_first_image, "layer");
+  CHECK(store.has_layer(k_first_image));
+  CHECK(read_file(store.layer_path(k_first_image)) == "layer");
+  CHECK(store.layer_path(k_first_image) == store.root() / "layers/sha256" / (k_first_image.hex() + ".sqsh"));
   CHECK(is_empty(store.root() / "tmp"));
 }
 
 TEST_CASE("a new layer file replaces what a dead process left, and spoils no other layer's") {
   TestStore test;
   Store& store = test.store;
-  test.directory.write("store/tmp/layer-sha256-" + k_first.hex() + "-00112233.sqsh", "dead");
+  test.directory.write("store/tmp/layer-sha256-" + k_first_image.hex() + "-00112233.sqsh", "dead");
   test.directory.write("store/tmp/layer-sha256-" + k_second.hex() + "-00112233.sqsh", "other");
-  const fs::path partial = store.partial_blob_path(k_second, k_first);
+  const fs::path partial = store.partial_blob_path(k_second, k_first_image);
   test.directory.write("store/tmp/" + partial.filename().string(), "resume me");
-  const TemporaryFile file = store.new_layer_file(k_first);
+  const TemporaryFile file = store.new_layer_file(k_first_image);
   const std::vector<TemporaryEntry> entries = store.temporaries();
   CHECK(entries.size() == 3);
   CHECK(read_file(partial) == "resume me");
@@ -104,25 +104,25 @@ TEST_CASE("a new layer file replaces what a dead process left, and spoils no oth
 
 TEST_CASE("two makers of one layer do not write into each other's file") {
   TestStore test;
-  TemporaryFile sleeper = test.store.new_layer_file(k_first);
+  TemporaryFile sleeper = test.store.new_layer_file(k_first_image);
   write_to(sleeper.fd(), "slept through its lease");
-  TemporaryFile winner = test.store.new_layer_file(k_first);
+  TemporaryFile winner = test.store.new_layer_file(k_first_image);
   write_to(winner.fd(), "won");
-  winner.commit(test.store.layer_path(k_first));
-  CHECK_THROWS_AS(sleeper.commit(test.store.layer_path(k_first)), SysError);
-  CHECK(read_file(test.store.layer_path(k_first)) == "won");
+  winner.commit(test.store.layer_path(k_first_image));
+  CHECK_THROWS_AS(sleeper.commit(test.store.layer_path(k_first_image)), SysError);
+  CHECK(read_file(test.store.layer_path(k_first_image)) == "won");
 }
 
 TEST_CASE("layers come least recently used first, and a touch counts as a use") {
   TestStore test;
   Store& store = test.store;
-  add_layer(store, k_first, "1");
+  add_layer(store, k_first_image, "1");
   add_layer(store, k_second, "2");
-  set_age(store.layer_path(k_first), 1'000'000);
+  set_age(store.layer_path(k_first_image), 1'000'000);
   set_age(store.layer_path(k_second), 2'000'000);
   REQUIRE(store.layers().size() == 2);
-  CHECK(store.layers()[0].diff_id == k_first);
-  CHECK(store.touch_layer(k_first));
+  CHECK(store.layers()[0].diff_id == k_first_image);
+  CHECK(store.touch_layer(k_first_image));
   CHECK(store.layers()[0].diff_id == k_second);
   CHECK_FALSE(store.touch_layer(Digest::of("absent")));
 }
@@ -130,15 +130,15 @@ TEST_CASE("layers come least recently used first, and a touch counts as a use") 
 TEST_CASE("gc does not get a layer that was used after gc looked") {
   TestStore test;
   Store& store = test.store;
-  add_layer(store, k_first, "1");
-  set_age(store.layer_path(k_first), 1'000'000);
+  add_layer(store, k_first_image, "1");
+  set_age(store.layer_path(k_first_image), 1'000'000);
   const FileTime seen = store.layers()[0].last_used;
-  store.touch_layer(k_first);
-  CHECK_FALSE(store.remove_layer(k_first, seen));
-  CHECK(read_file(store.layer_path(k_first)) == "1");
-  CHECK(store.remove_layer(k_first, store.layers()[0].last_used));
-  CHECK_FALSE(store.has_layer(k_first));
-  CHECK_FALSE(store.remove_layer(k_first, seen));
+  store.touch_layer(k_first_image);
+  CHECK_FALSE(store.remove_layer(k_first_image, seen));
+  CHECK(read_file(store.layer_path(k_first_image)) == "1");
+  CHECK(store.remove_layer(k_first_image, store.layers()[0].last_used));
+  CHECK_FALSE(store.has_layer(k_first_image));
+  CHECK_FALSE(store.remove_layer(k_first_image, seen));
   CHECK(is_empty(store.root() / "tmp"));
 }
 
@@ -146,28 +146,28 @@ TEST_CASE("an image appears by its commit, with all its files, and never changes
   TestStore test;
   Store& store = test.store;
   {
-    NewImage abandoned = store.new_image(k_first);
+    NewImage abandoned = store.new_image(k_first_image);
     write_to(abandoned.fd(), "half");
-    CHECK_FALSE(store.find_image(k_first));
+    CHECK_FALSE(store.find_image(k_first_image));
   }
   CHECK(is_empty(store.root() / "tmp"));
-  NewImage slower = store.new_image(k_first);
+  NewImage slower = store.new_image(k_first_image);
   write_to(slower.fd(), "slower");
-  add_image(store, k_first, "image");
+  add_image(store, k_first_image, "image");
   slower.commit("{}", "{}");
 
-  const std::optional<StoredImage> image = store.find_image(k_first);
+  const std::optional<StoredImage> image = store.find_image(k_first_image);
   REQUIRE(image);
   CHECK(read_file(image->squashfs) == "image");
   CHECK(read_file(image->manifest) == "{\"manifest\":1}");
   CHECK(read_file(image->config) == "{\"config\":1}");
   CHECK((mode_of(image->squashfs) & 0222) == 0);
-  CHECK(image->squashfs.parent_path() == store.root() / "images/sha256" / k_first.hex());
+  CHECK(image->squashfs.parent_path() == store.root() / "images/sha256" / k_first_image.hex());
   CHECK(store.images().size() == 1);
   CHECK(is_empty(store.root() / "tmp"));
-  CHECK(store.remove_image(k_first));
-  CHECK_FALSE(store.find_image(k_first));
-  CHECK_FALSE(store.remove_image(k_first));
+  CHECK(store.remove_image(k_first_image));
+  CHECK_FALSE(store.find_image(k_first_image));
+  CHECK_FALSE(store.remove_image(k_first_image));
   CHECK(is_empty(store.root() / "tmp"));
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("a reference is found as it was set, replaced, and removed with its em
   Store& store = test.store;
   const std::string name = "docker.io/library/python:3.8";
   CHECK_FALSE(store.find_reference(name));
-  store.set_reference({name, k_first, 1'700'000'000});
+  store.set_reference({name, k_first_image, 1'700'000'000});
   store.set_reference({"/data/x.sqsh", k_second, 5});
   store.set_reference({name, k_second, 1'700'000'001});
   const auto record = store.find_reference(name);
@@ -199,7 +199,7 @@ TEST_CASE("references are set and removed by many processes at once") {
     children.emplace_back([&, i] {
       const std::string name = "r.io/same/repository:tag" + std::to_string(i);
       for (int j = 0; j < 50; ++j) {
-        test.store.set_reference({name, k_first, j});
+        test.store.set_reference({name, k_first_image, j});
         if (!test.store.remove_reference(name)) return 1;
       }
       return 0;
@@ -212,8 +212,8 @@ TEST_CASE("references are set and removed by many processes at once") {
 TEST_CASE("hostile input: broken reference files are named and hide nothing") {
   TestStore test;
   Store& store = test.store;
-  store.set_reference({"r.io/good:1", k_first, 1});
-  const std::string digest = k_first.to_string();
+  store.set_reference({"r.io/good:1", k_first_image, 1});
+  const std::string digest = k_first_image.to_string();
   test.directory.write("store/references/r.io/a/1.json", "{");
   test.directory.write("store/references/r.io/b/1.json", "[]");
   test.directory.write("store/references/r.io/c/1.json", std::string(100'000, '['));
@@ -241,7 +241,7 @@ TEST_CASE("reading a store never creates or changes anything") {
   CHECK(absent.layers().empty());
   CHECK(absent.references().empty());
   CHECK(absent.temporaries().empty());
-  CHECK_FALSE(absent.find_image(k_first));
+  CHECK_FALSE(absent.find_image(k_first_image));
   CHECK_FALSE(absent.find_reference("r.io/a:1"));
   CHECK_FALSE(fs::exists(directory / "none"));
 }
@@ -265,10 +265,10 @@ TEST_CASE("in a group's store everything stays the group's, whatever the umask")
   REQUIRE(::chmod(root.c_str(), 02775) == 0);
   const mode_t before = ::umask(077);
   Store store(root, Store::Access::read_write);
-  add_layer(store, k_first, "1");
-  add_image(store, k_first, "image");
-  store.set_reference({"r.io/a:1", k_first, 1});
-  { const Lock lock = store.lock_layer(k_first, {}, {}); }
+  add_layer(store, k_first_image, "1");
+  add_image(store, k_first_image, "image");
+  store.set_reference({"r.io/a:1", k_first_image, 1});
+  { const Lock lock = store.lock_layer(k_first_image, {}, {}); }
   ::umask(before);
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
     CAPTURE(entry.path().string());
@@ -276,7 +276,7 @@ TEST_CASE("in a group's store everything stays the group's, whatever the umask")
     CHECK((mode & 040) != 0);
     if (entry.is_directory()) CHECK((mode & 02030) == 02030);
   }
-  CHECK((mode_of(root / "locks" / ("layer-sha256-" + k_first.hex() + ".lock")) & 020) != 0);
+  CHECK((mode_of(root / "locks" / ("layer-sha256-" + k_first_image.hex() + ".lock")) & 020) != 0);
 }
 
 TEST_CASE("hostile input: a store that everyone may write to is refused") {
@@ -300,13 +300,13 @@ TEST_CASE("hostile input: a directory of the store that is a symlink is refused"
 TEST_CASE("hostile input: symlinks in the place of layers and images are not followed") {
   TestStore test;
   const fs::path file = test.directory.write("file", "secret");
-  fs::create_symlink(file, test.store.layer_path(k_first));
-  CHECK_FALSE(test.store.has_layer(k_first));
+  fs::create_symlink(file, test.store.layer_path(k_first_image));
+  CHECK_FALSE(test.store.has_layer(k_first_image));
   CHECK(test.store.layers().empty());
   const TemporaryDirectory elsewhere;
   for (const char* name : {"image.sqsh", "manifest.json", "config.json"}) elsewhere.write(name, "{}");
-  fs::create_directory_symlink(elsewhere.path(), test.store.root() / "images/sha256" / k_first.hex());
-  CHECK_FALSE(test.store.find_image(k_first));
+  fs::create_directory_symlink(elsewhere.path(), test.store.root() / "images/sha256" / k_first_image.hex());
+  CHECK_FALSE(test.store.find_image(k_first_image));
 }
 
 TEST_CASE("someone else's store is read, not written, and the error says whose it is") {
@@ -314,13 +314,14 @@ TEST_CASE("someone else's store is read, not written, and the error says whose i
   REQUIRE(::chmod(directory.path().c_str(), 0755) == 0);
   const mode_t before = ::umask(022);
   Store store(directory / "store", Store::Access::read_write);
-  add_image(store, k_first, "image");
+  add_image(store, k_first_image, "image");
   ::umask(before);
   if (::geteuid() == 0) {
     CHECK(is_refused_to_ordinary_user(store.root(), "which belongs to root"));
     CHECK(is_refused_to_ordinary_user(directory / "new", "cannot create the store"));
-    CHECK(run_as_ordinary_user(
-              [&] { return Store(directory / "store", Store::Access::read_only).find_image(k_first) ? 0 : 1; }) == 0);
+    CHECK(run_as_ordinary_user([&] {
+            return Store(directory / "store", Store::Access::read_only).find_image(k_first_image) ? 0 : 1;
+          }) == 0);
   } else {
     MESSAGE("skipped: only root can be two users; run this as root");
   }
@@ -344,18 +345,18 @@ TEST_CASE("root does not write into an ordinary user's store, unless a group sha
 TEST_CASE("temporaries tell what they are and whose lock guards them") {
   TestStore test;
   Store& store = test.store;
-  const std::string hex = k_first.hex();
+  const std::string hex = k_first_image.hex();
   test.directory.write("store/tmp/layer-sha256-" + hex + "-00.sqsh", "x");
   test.directory.write("store/tmp/image-sha256-" + hex + "-00/image.sqsh", "x");
   test.directory.write("store/tmp/removed-layer-sha256-" + hex + "-00", "x");
-  test.directory.write("store/tmp/" + store.partial_blob_path(k_second, k_first).filename().string(), "x");
+  test.directory.write("store/tmp/" + store.partial_blob_path(k_second, k_first_image).filename().string(), "x");
   test.directory.write("store/tmp/layer-sha256-short-00.sqsh", "x");
   test.directory.write("store/tmp/core", "x");
   using Kind = TemporaryEntry::Kind;
   std::vector<Kind> kinds;
   for (const TemporaryEntry& entry : store.temporaries()) {
     CHECK(entry.digest.has_value() == (entry.kind != Kind::other));
-    if (entry.digest) CHECK(*entry.digest == k_first);
+    if (entry.digest) CHECK(*entry.digest == k_first_image);
     CHECK(entry.allocated_bytes > 0);
     kinds.push_back(entry.kind);
     store.remove_temporary(entry);
@@ -371,13 +372,13 @@ TEST_CASE("locks tell whether a pull runs, and idle ones leave no files") {
   TestStore test;
   Store& store = test.store;
   {
-    const Lock layer = store.lock_layer(k_first, {}, {});
+    const Lock layer = store.lock_layer(k_first_image, {}, {});
     CHECK_FALSE(store.is_pulling());
-    const Lock image = store.lock_image(k_first, {}, {});
+    const Lock image = store.lock_image(k_first_image, {}, {});
     CHECK(store.is_pulling());
     store.remove_idle_locks();
     CHECK(store.is_pulling());
-    CHECK_FALSE(store.try_lock_layer(k_first));
+    CHECK_FALSE(store.try_lock_layer(k_first_image));
   }
   CHECK_FALSE(store.is_pulling());
   store.remove_idle_locks();
