@@ -119,7 +119,7 @@ LockFile lock_images(const LockRequest& request, const Configuration& configurat
 
 Digest manifest_on(const ImageReference& reference, const Platform& platform, const Configuration& configuration,
                    ProgressBoard& board, const std::stop_token& stop) {
-  return ask_registry(reference, platform, configuration, board, stop).manifest;
+  return ask_registry(reference, platform, configuration, board, stop).digest;
 }
 
 Digest digest_now(const std::string& reference, const Configuration& configuration, ProgressBoard& board,
