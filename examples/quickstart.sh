@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # The main job from nothing: installs what is missing with apt, builds mlctr, pulls a python image, installs a package into a
-# named container as mapped root, and runs a script that uses it, all as an ordinary user. Then the same with srun and sbatch, on
-# a Slurm cluster of three nodes that is brought up on this machine for it and taken down again.
+# named container as mapped root, and runs a script that uses it, all as an ordinary user. Then examples/environment: built of its
+# Containerfile, pushed to a registry that is started here, deleted, pulled back as its lock says, run again. Then the main job
+# with srun and sbatch, on a Slurm cluster of three nodes that is brought up on this machine for it and taken down again.
 # Works as root (the ordinary user is then nobody) and as a user with sudo, as often as you like.
 # The image is python:3.8 from Docker Hub; where that can't be reached, one made of Debian's packages from a registry started here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-tell() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
-show() { tell "$@"; "${as_user[@]}" "$@"; }
+tell() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; }
+TIMEFORMAT='(%R s)'
+show() { tell "$@"; time "${as_user[@]}" "$@"; }
 as_root=(sudo)
 [ "$(id -u)" != 0 ] || as_root=()
 
@@ -50,16 +52,19 @@ repository=$OLDPWD
 
 hub_answers() { timeout 4 bash -c 'exec 3<>/dev/tcp/registry-1.docker.io/443' 2>/dev/null; }
 
+"$repository/tests/install.sh" images
+rm -rf registry && mkdir registry  # what an earlier run pushed
 image=python:3.8
 if ! hub_answers; then
   say "Docker Hub can't be reached from here: making a Python image of this system's packages, in a registry on this machine"
-  "$repository/tests/install.sh" images
   fixtures=$(HOME=$real_home "$repository/tests/fixtures/build.sh")
-  coproc REGISTRY { exec /usr/bin/python3 -B "$repository/tests/servers/start.py" "$fixtures/registry"; }
-  read -r -t 30 host _ <&"${REGISTRY[0]}"
-  image=$host/library/python:3.8
-  rm -rf "$work/store"  # its images are of an earlier registry's, on another port
+  cp -r --reflink=auto "$fixtures/registry/." registry
+  rm -rf store  # its images are of an earlier registry's, on another port
+  image=
 fi
+coproc REGISTRY { exec /usr/bin/python3 -B "$repository/tests/servers/start.py" registry; }
+read -r -t 30 host _ <&"${REGISTRY[0]}"
+image=${image:-$host/library/python:3.8}
 
 say "3. The main job"
 show mlctr pull "$image"
@@ -75,11 +80,39 @@ if [ "$image" != python:3.8 ]; then
 fi
 show mlctr run --remap-root --name quickstart "${host_files[@]/#/--mount=}" "$image" "${install[@]}"
 
-"${as_user[@]}" tee train.py < "$repository/examples/train.py" >/dev/null
+"${as_user[@]}" tee train.py < "$repository/examples/environment/train.py" >/dev/null
 show mlctr run quickstart python3 train.py
 show mlctr ps --all
 
-say "4. The same on a Slurm cluster: three nodes, all on this machine"
+say "4. An environment to keep: a Containerfile and a lock, built here, pushed, deleted, pulled back and run again"
+rm -rf environment && cp -r "$repository/examples/environment" .
+arguments=()
+if [ "$image" != python:3.8 ]; then
+  # Instead of pip and PyPI: this system's packages, laid beside the Containerfile.
+  arguments=(--build-arg "BASE=$image" --build-arg "INSTALL=env PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg --install /packages/*.deb")
+  download() { (cd environment/packages && apt-get -qq -o APT::Sandbox::User=root download python3-yaml libyaml-0-2); }
+  download || { "${as_root[@]}" apt-get -qq update && download; }
+fi
+chown -R --reference=. environment
+cd environment
+environment=$host/lab/environment:1
+show mlctr lock "${arguments[@]}"
+show mlctr build --locked "${arguments[@]}" --tag lab/environment .
+show mlctr run lab/environment | tee ../built.out
+pushed=$(show mlctr push --quiet lab/environment "$environment")
+show mlctr lock "$environment" --file Containerfile "${arguments[@]}"  # the base image's, and what was made of it
+show mlctr rmi lab/environment "$environment@$pushed"
+show mlctr gc --max-size 0
+show mlctr pull --locked "$environment"
+show mlctr run --locked "$environment" | tee ../pulled.out
+cmp ../built.out ../pulled.out
+say "The same result. Now somebody moves the tag:"
+show mlctr push "$image" "$environment"
+if show mlctr pull --locked "$environment"; then exit 1; fi
+show mlctr run --locked "$environment" >/dev/null
+cd ..
+
+say "5. The main job on a Slurm cluster: three nodes, all on this machine"
 slurm_in_a_box() { "${as_root[@]}" env MLCTR_BOX="$box" /usr/bin/python3 -B "$repository/tests/slurm/box.py" "$@"; }
 # Runs a command on the login node, as the cluster's own ordinary user. There, `srun` is a link to mlctr, first in PATH.
 on_login_node() { tell "$@"; slurm_in_a_box run -- env "PATH=$box/bin:/usr/bin:/bin" "$@"; }
@@ -89,7 +122,7 @@ if "$repository/tests/install.sh" slurm; then
   slurm_in_a_box up
   "${as_root[@]}" install -D "$work/mlctr" "$box/bin/mlctr"
   "${as_root[@]}" ln -s mlctr "$box/bin/srun"
-  for file in train.py train.sbatch; do "${as_root[@]}" install -m 644 "$repository/examples/$file" "$box/home/$file"; done
+  for file in environment/train.py train.sbatch; do "${as_root[@]}" install -m 644 "$repository/examples/$file" "$box/home/"; done
 
   on_login_node mlctr pull --quiet "$image"
   mounts=()

@@ -15,6 +15,7 @@
 #include "app/assemble_image.hpp"
 #include "app/build_place.hpp"
 #include "app/fetch_files.hpp"
+#include "app/fetch_repository.hpp"
 #include "app/find_image.hpp"
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
@@ -167,15 +168,13 @@ ResolvedImage describe(const build::BuiltStage& built) {
           .config = parse_image_config(built.config_body)};
 }
 
-BuiltImage publish(const build::BuiltStage& built, const std::vector<ImageReference>& references, Store& store,
+BuiltImage publish(build::BuiltStage& built, const std::vector<ImageReference>& references, Store& store,
                    const std::stop_token& stop) {
   const ResolvedImage image = describe(built);
   const Lock lock = store.lock_image(image.digest, stop, {});
   if (!store.find_image(image.digest)) {
-    std::vector<std::filesystem::path> files{built.files.image};
-    for (const auto& layer : built.files.layers) files.push_back(store.layer_path(layer.diff_id));
     Store::NewImage made = store.new_image(image.digest);
-    squashfs::merge_layers(files, provenance_files(image, ""), made.fd(), stop, nullptr);
+    built.tree.write(built.files, store, provenance_files(image, ""), made.fd(), stop);
     made.commit(image.manifest_body, image.config_body);
   }
   BuiltImage result{.references = {}, .digest = image.digest};
@@ -266,11 +265,15 @@ BuiltImage build_image(const Configuration& configuration, const BuildSource& so
                               .watcher = watcher,
                               .download = [&, number = 0](const auto& urls, const auto& checksum) mutable {
                                 const auto directory = place.path() / fmt::format("downloads-{}", number++);
-                                fetch_files(urls, checksum, directory, configuration, stop);
+                                if (const auto repository = build::parse_git_source(urls[0])) {
+                                  fetch_repository(*repository, checksum, directory);
+                                } else {
+                                  fetch_files(urls, checksum, directory, configuration, stop);
+                                }
                                 return directory;
                               }};
   for (const std::string& warning : source.warnings) watcher.note(warning);
-  const auto result = build::build_stages(context, source.plan, stop);
+  auto result = build::build_stages(context, source.plan, stop);
   if (const auto* failed = std::get_if<build::FailedStep>(&result))
     refuse_failed(*failed, source.file->filename, place, store);
   return publish(std::get<build::BuiltStage>(result), references, store, stop);

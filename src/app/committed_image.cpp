@@ -18,10 +18,6 @@ std::vector<Descriptor> layers_of(const StoredImage& image) {
   return std::get<Manifest>(parse_manifest(read_file(image.manifest, k_max_manifest_bytes), {})).layers;
 }
 
-std::string rfc_3339(std::int64_t time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(time)));
-}
-
 std::string extend_config(const std::string& base, const Digest& diff_id, const CommitNote& note) {
   ordered_json config = ordered_json::parse(base);
   config["created"] = rfc_3339(note.time);
@@ -56,6 +52,10 @@ std::string annotate(const std::string& manifest_body, const StoredImage& base, 
 }
 
 }  // namespace
+
+std::string rfc_3339(std::int64_t time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(time)));
+}
 
 bool has_layers(const StoredImage& image) {
   const ImageConfig config = parse_image_config(read_file(image.config, k_max_config_bytes));

@@ -18,6 +18,9 @@ struct CommitNote {
   std::int64_t time = 0;       ///< seconds since 1970
 };
 
+/// "2026-01-02T03:04:05Z"
+std::string rfc_3339(std::int64_t time);
+
 /// Whether the image's manifest tells of its layers: a lone squashfs file's does not.
 bool has_layers(const StoredImage& image);
 

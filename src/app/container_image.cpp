@@ -53,12 +53,14 @@ std::string portable_reference(const ContainerRecord& record) {
   return is_file ? std::filesystem::path(record.image).filename().string() : record.image;
 }
 
-std::string write_provenance(const ContainerRecord& record, const OwnFiles& base) {
-  const ordered_json json{{"reference", portable_reference(record)},
-                          {"manifest_digest", record.manifest_digest},
-                          {"container", record.name},
-                          {"base", base_provenance(base)},
-                          {"mlctr_version", k_version}};
+std::string write_provenance(const ContainerRecord& record, const OwnFiles& base, const CommitMaker& maker) {
+  ordered_json json{{"reference", portable_reference(record)},
+                    {"manifest_digest", record.manifest_digest},
+                    {"container", record.name},
+                    {"base", base_provenance(base)},
+                    {"mlctr_version", k_version}};
+  if (!maker.user.empty()) json["user"] = maker.user;
+  if (!maker.created.empty()) json["created"] = maker.created;
   return json.dump(2, ' ', /*ensure_ascii=*/true, ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -121,9 +123,10 @@ squashfs::PackOptions pack_options(const Configuration& configuration) {
                      .max_entries = configuration.max_layer_entries}};
 }
 
-std::vector<AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image) {
+std::vector<AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image,
+                                            const CommitMaker& maker) {
   const OwnFiles base(image.squashfs);
-  std::vector<AddedFile> files{{"/.mlctr/provenance.json", write_provenance(record, base)}};
+  std::vector<AddedFile> files{{"/.mlctr/provenance.json", write_provenance(record, base, maker)}};
   // Of an image that was saved or committed itself, what that one was made from.
   const bool has_base = !base.read("base/manifest.json").empty();
   for (const char* name : {"manifest.json", "config.json"}) {
@@ -158,7 +161,7 @@ void write_container_image(const Configuration& configuration, const StoredConta
     const auto progress =
         board.add(container.record.name, std::filesystem::file_size(base.squashfs), ProgressKind::image);
     progress->phase = Phase::merging;
-    std::vector<AddedFile> files = container_provenance(container.record, base);
+    std::vector<AddedFile> files = container_provenance(container.record, base, {});
     if (!base.config_body.empty()) files.push_back({"/.mlctr/config.json", own_config(base.config_body)});
     squashfs::merge_upper(base.squashfs, changes_of(container), files, output, pack_options(configuration),
                           std::move(stop), progress.get());

@@ -33,8 +33,15 @@ squashfs::UpperDirectory changes_of(const StoredContainer& container);
 
 squashfs::PackOptions pack_options(const Configuration& configuration);
 
+/// Whose commit an image is; empty where that is not to be told (a saved file is the same whoever saves it).
+struct CommitMaker {
+  std::string user{};     ///< a name
+  std::string created{};  ///< RFC 3339
+};
+
 /// What an image made from the container says of it in /.mlctr: provenance.json, and base/{manifest,config}.json.
-std::vector<squashfs::AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image);
+std::vector<squashfs::AddedFile> container_provenance(const ContainerRecord& record, const BaseImage& image,
+                                                      const CommitMaker& maker);
 
 /// Writes the image that the container shows to `output` (empty, read-write), without syncing it. The same container
 /// gives the same bytes. In it, /.mlctr has

@@ -117,6 +117,11 @@ LockFile lock_images(const LockRequest& request, const Configuration& configurat
   return lock;
 }
 
+Digest manifest_on(const ImageReference& reference, const Platform& platform, const Configuration& configuration,
+                   ProgressBoard& board, const std::stop_token& stop) {
+  return ask_registry(reference, platform, configuration, board, stop).digest;
+}
+
 Digest digest_now(const std::string& reference, const Configuration& configuration, ProgressBoard& board,
                   std::stop_token stop) {
   const auto transport = make_curl_transport(transport_settings(configuration), &board);

@@ -10,6 +10,7 @@
 #include "app/configuration.hpp"
 #include "app/lock_file.hpp"
 #include "base/progress.hpp"
+#include "image/reference.hpp"
 
 namespace mlctr {
 
@@ -34,6 +35,10 @@ std::vector<LockedReference> images_of(const LockRequest& request);
 /// Pulls what isn't here. Throws Error where one is no registry's image.
 LockFile lock_images(const LockRequest& request, const Configuration& configuration, ProgressBoard& board,
                      std::stop_token stop);
+
+/// The manifest that a registry's reference means on a platform.
+Digest manifest_on(const ImageReference& reference, const Platform& platform, const Configuration& configuration,
+                   ProgressBoard& board, const std::stop_token& stop);
 
 /// The digest that a registry has under the reference now: an index's or a manifest's.
 Digest digest_now(const std::string& reference, const Configuration& configuration, ProgressBoard& board,

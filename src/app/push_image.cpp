@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "base/thread.hpp"
+#include "image/config.hpp"
 #include "image/media_type.hpp"
 #include "registry/push_client.hpp"
 #include "store/layer_companions.hpp"
@@ -92,17 +95,29 @@ class Push {
         repositories_(repositories_of(open_stores(configuration), destination_)),
         on_outer_stop_(std::move(stop), [this] { stop_.request_stop(); }) {}
 
-  PushedImage run() {
+  struct Sent {
+    std::string manifest, media_type;
+  };
+
+  /// All but the manifest, which it returns.
+  Sent send_contents() {
     push_layers();
     std::vector<Descriptor> layers;
     for (const PortableLayer& layer : image_.layers) layers.push_back(blobs_.at(layer.diff_id).value());
-    const std::string manifest = portable_manifest(image_, layers);
+    std::string manifest = portable_manifest(image_, layers);
     push_config();
-    const std::string type =
-        manifest == image_.manifest_body ? image_.manifest.media_type : std::string(k_oci_manifest);
-    client_.put_manifest(manifest, type, destination_.tag, stop_.get_token());
+    const bool is_unchanged = manifest == image_.manifest_body;
+    return {std::move(manifest), is_unchanged ? image_.manifest.media_type : std::string(k_oci_manifest)};
+  }
+
+  /// `tag`: empty where its digest is to be its only name.
+  void put(const Sent& manifest, const std::string& tag) {
+    client_.put_manifest(manifest.manifest, manifest.media_type, tag, stop_.get_token());
+  }
+
+  PushedImage result(const Sent& manifest) const {
     return {.reference = destination_.familiar(),
-            .manifest_digest = Digest::of(manifest),
+            .manifest_digest = Digest::of(manifest.manifest),
             .sent_bytes = sent_bytes_,
             .layers = image_.layers.size(),
             .present = present_,
@@ -249,6 +264,85 @@ class Push {
   std::stop_callback<std::function<void()>> on_outer_stop_;
 };
 
+// Several images under one name.
+class IndexPush {
+ public:
+  IndexPush(const Configuration& configuration, const PushRequest& request, const ImageReference& destination,
+            ProgressBoard& board, std::stop_token stop)
+      : configuration_(configuration), request_(request), destination_(destination), board_(board), stop_(std::move(stop)) {}
+
+  PushedImage run() {
+    std::vector<std::string> names{request_.image};
+    names.insert(names.end(), request_.others.begin(), request_.others.end());
+    std::vector<PortableImage> images;
+    for (const std::string& name : names) images.push_back(open(name));
+    for (std::size_t i = 0; i < images.size(); ++i) push(std::move(images[i]), i + 1 == images.size());
+    return std::move(result_);
+  }
+
+ private:
+  // All are looked at before the first is sent.
+  PortableImage open(const std::string& name) {
+    const FoundImage found = require_image(configuration_, name);
+    PortableImage image = open_portable_image(configuration_, found, request_.rewrite, stop_);
+    const Platform platform = parse_image_config(image.config_body).platform;
+    if (std::ranges::find(result_.platforms, platform) != result_.platforms.end()) {
+      throw UsageError(fmt::format("{} is for {} too", printable(name), printable(platform.to_string())),
+                       "an index has one image a platform: mlctr build --platform P makes one for another");
+    }
+    result_.platforms.push_back(platform);
+    return image;
+  }
+
+  void push(PortableImage image, bool is_last) {
+    const Platform platform = parse_image_config(image.config_body).platform;
+    Push push(configuration_, request_, std::move(image), destination_, board_, stop_);
+    const Push::Sent sent = push.send_contents();
+    push.put(sent, "");
+    const PushedImage one = push.result(sent);
+    add(sent, one.manifest_digest, platform);
+    result_.reference = one.reference;
+    result_.sent_bytes += one.sent_bytes;
+    result_.layers += one.layers;
+    result_.present += one.present;
+    result_.mounted += one.mounted;
+    if (!is_last) return;
+    const Push::Sent index{nlohmann::ordered_json{{"schemaVersion", 2},
+                                                  {"mediaType", k_oci_index},
+                                                  {"manifests", entries_}}.dump(),
+                           std::string(k_oci_index)};
+    push.put(index, destination_.tag);
+    result_.manifest_digest = Digest::of(index.manifest);
+  }
+
+  void add(const Push::Sent& sent, const Digest& digest, const Platform& platform) {
+    nlohmann::ordered_json shown{{"architecture", platform.architecture}, {"os", platform.os}};
+    if (!platform.variant.empty()) shown["variant"] = platform.variant;
+    entries_.push_back({{"mediaType", sent.media_type},
+                        {"digest", digest.to_string()},
+                        {"size", sent.manifest.size()},
+                        {"platform", std::move(shown)}});
+  }
+
+  const Configuration& configuration_;
+  const PushRequest& request_;
+  const ImageReference& destination_;
+  ProgressBoard& board_;
+  const std::stop_token stop_;
+  PushedImage result_{.reference = {}, .manifest_digest = Digest::of("")};
+  nlohmann::ordered_json entries_ = nlohmann::ordered_json::array();
+};
+
+PushedImage push_one(const Configuration& configuration, const PushRequest& request, const FoundImage& found,
+                     ImageReference destination, ProgressBoard& board, std::stop_token stop) {
+  const std::string tag = destination.tag;
+  PortableImage image = open_portable_image(configuration, found, request.rewrite, stop);
+  Push push(configuration, request, std::move(image), std::move(destination), board, std::move(stop));
+  const Push::Sent manifest = push.send_contents();
+  push.put(manifest, tag);
+  return push.result(manifest);
+}
+
 }  // namespace
 
 PushedImage push_image(const Configuration& configuration, const PushRequest& request, ProgressBoard& board,
@@ -257,8 +351,9 @@ PushedImage push_image(const Configuration& configuration, const PushRequest& re
   ImageReference destination = destination_of(request, found);
   const std::string name = destination.familiar();
   try {
-    PortableImage image = open_portable_image(configuration, found, request.rewrite, stop);
-    return Push(configuration, request, std::move(image), std::move(destination), board, std::move(stop)).run();
+    if (request.others.empty())
+      return push_one(configuration, request, found, std::move(destination), board, std::move(stop));
+    return IndexPush(configuration, request, destination, board, std::move(stop)).run();
   } catch (const Cancelled&) {
     throw;
   } catch (Error& error) {

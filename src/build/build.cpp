@@ -41,8 +41,9 @@ bool advance_all(BuildContext& context) {
   return has_moved;
 }
 
-BuiltStage result_of(const StageBuild& stage, const BuildContext& context) {
-  BuiltStage built{.files = stage.files(), .layers = stage.base_layers(), .config_body = {}};
+BuiltStage result_of(StageBuild& stage, const BuildContext& context) {
+  BuiltStage built{
+      .files = stage.files(), .layers = stage.base_layers(), .config_body = {}, .tree = stage.take_tree()};
   for (const BuiltLayer& layer : stage.files().layers) {
     built.layers.push_back(
         {{.media_type = k_tar_layer, .digest = layer.diff_id, .size_bytes = layer.tar_bytes, .urls = {}},
@@ -61,7 +62,7 @@ std::variant<BuiltStage, FailedStep> build_stages(BuildContext& context, const B
   for (const std::size_t number : plan.stages) {
     context.stages.emplace(number, std::make_unique<StageBuild>(context, number));
   }
-  const StageBuild& target = *context.stages.at(plan.target);
+  StageBuild& target = *context.stages.at(plan.target);
   for (;;) {
     while (advance_all(context)) {
     }

@@ -15,6 +15,7 @@ struct BuiltStage {
   StageFiles files;
   std::vector<ImageLayer> layers;  ///< all of them, the base's first
   std::string config_body;
+  StageTree tree;  ///< of `files`
 };
 
 /// Throws Error where an instruction can't be carried out, Cancelled. Nothing runs any more when it returns.

@@ -13,18 +13,20 @@ class BuildPlanner {
   void need(std::size_t number) {
     if (!plan_.stages.insert(number).second) return;
     const containerfile::Stage& stage = file_.stages[number];
-    need(globals_.base_of(stage).reference, number);
+    const containerfile::StageBase base = globals_.base_of(stage);
+    need({base.reference, base.platform}, number);
     for (const auto& instruction : stage.instructions) {
-      for (const auto& source : containerfile::sources_of(instruction)) need(source.text, number);
+      for (const auto& source : containerfile::sources_of(instruction)) need({source.text, std::nullopt}, number);
     }
   }
 
   BuildPlan plan_;
 
  private:
-  void need(const std::string& name, std::size_t before) {
-    if (const auto stage = containerfile::find_stage(file_, name, before)) return need(*stage);
-    if (name != "scratch" && std::ranges::find(plan_.images, name) == plan_.images.end()) plan_.images.push_back(name);
+  void need(const PlannedImage& image, std::size_t before) {
+    if (const auto stage = containerfile::find_stage(file_, image.name, before)) return need(*stage);
+    if (image.name == "scratch" || std::ranges::find(plan_.images, image) != plan_.images.end()) return;
+    plan_.images.push_back(image);
   }
 
   const containerfile::Containerfile& file_;
@@ -32,6 +34,10 @@ class BuildPlanner {
 };
 
 }  // namespace
+
+std::string PlannedImage::key() const {
+  return platform ? name + " for " + platform->to_string() : name;
+}
 
 BuildPlan plan_build(const containerfile::Containerfile& file, containerfile::GlobalVariables& globals,
                      const std::string& target) {

@@ -172,10 +172,12 @@ class Copier {
     make_directory(path);
     if (is_top && was_there) return;
     const auto made = rootfs_.find(path, O_RDONLY | O_DIRECTORY);
-    const mode_t mode = job_.mode ? *job_.mode : node.status.st_mode & 07777;
+    const mode_t mode = mode_of(node.status.st_mode);
     if (!made || ::fchmod(made->get(), mode) != 0) throw SysError("cannot set the mode of " + printable(path, 4096));
     owners_[path] = owner_;
   }
+
+  mode_t mode_of(mode_t source) const { return job_.mode ? job_.mode->apply(source) : source & 07777; }
 
   bool is_there(const std::string& path) const { return rootfs_.find(path, O_PATH).has_value(); }
 
@@ -190,7 +192,7 @@ class Copier {
     digest_.add_content(name, content);
     const std::string target =
         without_slashes(is_directory_destination() ? joined_path(job_.destination, name) : job_.destination);
-    const Fd file = create(target, job_.mode.value_or(0644));
+    const Fd file = create(target, mode_of(S_IFREG | 0644));
     write_all(file.get(), std::as_bytes(std::span(content)), target);
   }
 
@@ -198,7 +200,7 @@ class Copier {
     const std::string target = without_slashes(destination);
     if (S_ISREG(node.status.st_mode)) {
       const Fd source = tree_.open(node.path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-      const Fd file = create(target, job_.mode.value_or(node.status.st_mode & 07777));
+      const Fd file = create(target, mode_of(node.status.st_mode));
       digest_.add_file(name, node, source,
                        [&](std::span<const std::byte> bytes) { write_all(file.get(), bytes, target); });
       return;

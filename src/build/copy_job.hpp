@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "build/mode_change.hpp"
 #include "build/source_tree.hpp"
 #include "containerfile/ignore_file.hpp"
 #include "image/digest.hpp"
@@ -25,7 +26,7 @@ struct CopyJob {
   std::string destination;                                      ///< absolute
   DestinationKind kind = DestinationKind::as_is;
   std::optional<std::string> owner{};  ///< "NAME|UID[:GROUP|GID]"
-  std::optional<mode_t> mode{};
+  std::optional<ModeChange> mode{};
   std::vector<std::string> excludes{};
   bool keeps_parents = false;  ///< --parents
   ArchiveHandling archives = ArchiveHandling::copy;

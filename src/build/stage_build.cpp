@@ -7,7 +7,9 @@
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "build/build_plan.hpp"
 #include "build/step_plan.hpp"
+#include "runtime/binary_format.hpp"
 
 namespace mlctr::build {
 namespace {
@@ -67,7 +69,8 @@ StageBuild::State StageBuild::advance() {
 bool StageBuild::begin() {
   return at_place(context_, stage().place, [&] {
     containerfile::GlobalVariables globals = context_.globals;  // as they are for every FROM
-    const std::string name = globals.base_of(stage()).reference;
+    const containerfile::StageBase from = globals.base_of(stage());
+    const std::string& name = from.reference;
     if (const auto base = containerfile::find_stage(context_.globals.file(), name, number_)) {
       const StageBuild& other = *context_.stages.at(*base);
       if (!other.is_done()) return false;
@@ -77,7 +80,7 @@ bool StageBuild::begin() {
       files_ = context_.images.at("scratch").files;
       variables_.emplace(context_.globals, std::vector<std::string>{});
     } else {
-      begin_with(context_.images.at(name));
+      begin_with(context_.images.at(PlannedImage{name, from.platform}.key()));
     }
     instructions_.insert(instructions_.end(), stage().instructions.begin(), stage().instructions.end());
     return true;
@@ -142,6 +145,18 @@ struct Configure {
 
 }  // namespace
 
+void StageBuild::check_runs_here() const {
+  const Platform& platform = document_->values().platform;
+  const std::string host = Platform::host().architecture;
+  if (platform.architecture.empty() || platform.architecture == host ||
+      runtime::can_run_architecture(platform.architecture, host)) {
+    return;
+  }
+  throw Error(fmt::format("RUN in an image for {}: this machine is {}", printable(platform.to_string()), host),
+              "an admin can make that run: apt install qemu-user-static binfmt-support. Or RUN in a stage FROM "
+              "--platform=$BUILDPLATFORM, and COPY from that");
+}
+
 bool StageBuild::perform(const Instruction& written) {
   for (const auto& source : containerfile::sources_of(written)) {
     const auto stage = containerfile::find_stage(context_.globals.file(), source.text, number_);
@@ -152,6 +167,7 @@ bool StageBuild::perform(const Instruction& written) {
     }
     if (!context_.stages.at(*stage)->is_done()) return false;
   }
+  if (std::holds_alternative<containerfile::Run>(written.body)) check_runs_here();
   const Instruction instruction = variables_->evaluate(written);
   ++next_;
   const bool is_done = std::visit(Configure{*document_}, instruction.body);
@@ -206,7 +222,8 @@ bool StageBuild::try_step() {
   step_->begun = Clock::now();
   context_.watcher.started(step_->number, step_->label);
   step_->directory = context_.places.place / fmt::format("step-{}", step_->number);
-  step_->process = StepProcess::start(step_->planned.job, context_.places, step_->directory);
+  step_->process = StepProcess::start(step_->planned.job, tree_.show(files_, context_.places.store),
+                                        context_.places, step_->directory);
   state_ = State::running;
   return false;
 }

@@ -11,6 +11,7 @@
 #include "build/base_image.hpp"
 #include "build/build_watcher.hpp"
 #include "build/image_document.hpp"
+#include "build/stage_tree.hpp"
 #include "build/step_job.hpp"
 #include "build/step_process.hpp"
 #include "containerfile/evaluate.hpp"
@@ -63,6 +64,7 @@ class StageBuild {
   const StageFiles& files() const noexcept { return files_; }
   const ImageDocument& document() const noexcept { return *document_; }
   const std::vector<ImageLayer>& base_layers() const noexcept { return base_layers_; }
+  StageTree take_tree() noexcept { return std::move(tree_); }  ///< once it is done
   bool is_done() const noexcept { return state_ == State::done; }
 
  private:
@@ -73,6 +75,7 @@ class StageBuild {
   void begin_with(const ExternalImage& image);
   void add_triggers();
   bool carry_on();
+  void check_runs_here() const;
   bool perform(const containerfile::Instruction& written);
   bool try_step();
   void end_step(const std::optional<BuiltLayer>& layer, StepEnd end);
@@ -88,6 +91,7 @@ class StageBuild {
   std::optional<containerfile::StageVariables> variables_;
   StageFiles files_;
   std::vector<ImageLayer> base_layers_;
+  StageTree tree_;
   std::vector<containerfile::Instruction> instructions_;  // those of the base's ONBUILD first
   std::size_t next_ = 0;
   std::size_t warnings_told_ = 0;

@@ -22,15 +22,6 @@ using squashfs::Inode;
 using squashfs::InodeIndex;
 using squashfs::Tree;
 
-Tree tree_below(const std::vector<std::filesystem::path>& files) {
-  squashfs::MergedTree merged;
-  for (const auto& path : files) {
-    const Fd file = open_file(path, O_RDONLY);
-    merged.apply(squashfs::read_tree(file.get(), path));
-  }
-  return std::move(merged.tree());
-}
-
 // Makes of an upper directory's tree what the step is to have changed.
 class Normalisation {
  public:
@@ -105,9 +96,8 @@ class Normalisation {
 
 }  // namespace
 
-std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, Store& store,
+std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, const Tree& below, Store& store,
                                           const squashfs::PackOptions& options, const std::stop_token& stop) {
-  const Tree below = tree_below(changes.below);
   UnnamedFile file(store.root() / "tmp");
   squashfs::CompressorPool pool(options.threads, options.compression_level);
   squashfs::PackedLayer packed = squashfs::pack_upper({open_file(changes.upper, O_RDONLY | O_DIRECTORY), changes.upper},

@@ -21,9 +21,8 @@ namespace mlctr::build {
 enum class FileTimes { clamped, fixed };
 
 struct StepChanges {
-  std::filesystem::path upper;               ///< of the overlay
-  std::vector<std::filesystem::path> below;  ///< the image it lay over, then the layers over that
-  std::uint32_t time = 0;                    ///< the build's, seconds since 1970
+  std::filesystem::path upper;  ///< of the overlay
+  std::uint32_t time = 0;       ///< the build's, seconds since 1970
   FileTimes times = FileTimes::clamped;
   FileOwners owners{};
   std::set<std::string> stubs{};  ///< paths that were made to mount something there
@@ -34,9 +33,9 @@ struct BuiltLayer {
   std::uint64_t tar_bytes = 0;
 };
 
-/// Absent where nothing changed. Left out: directories that are as they were, and stubs that are as they were made.
+/// `below` is what it lay over. Absent where nothing changed. Left out: directories that are as they were, and stubs that are as they were made.
 /// Throws Error, Cancelled.
-std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, Store& store,
+std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, const squashfs::Tree& below, Store& store,
                                           const squashfs::PackOptions& options, const std::stop_token& stop);
 
 }  // namespace mlctr::build

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/error.hpp"
 #include "base/printable.hpp"
+#include "build/git_source.hpp"
 #include "build/step_key.hpp"
 #include "runtime/environment.hpp"
 
@@ -58,20 +58,8 @@ std::string script_of(const containerfile::Run& run) {
   return content.starts_with("#!") ? content : "";
 }
 
-mode_t parse_mode(const std::string& text) {
-  unsigned mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error == std::errc() && end == text.data() + text.size() && mode <= 07777) return mode;
-  throw Error(fmt::format("--chmod={}: modes are octal numbers here", printable(text)), "--chmod=755");
-}
-
 bool is_url(std::string_view source) {
   return source.starts_with("http://") || source.starts_with("https://");
-}
-
-bool is_git(std::string_view source) {
-  return source.starts_with("git@") || source.starts_with("git://") || source.starts_with("ssh://") ||
-         (is_url(source) && source.substr(0, source.find('#')).ends_with(".git"));
 }
 
 class StepPlanner {
@@ -113,31 +101,25 @@ class StepPlanner {
   }
 
   PlannedStep plan(const containerfile::Add& add) {
-    std::vector<std::string> files, urls;
-    for (const auto& source : add.transfer.sources) {
-      if (is_git(source.text)) {
-        throw Error(fmt::format("ADD {}: git repositories are not fetched", printable(source.text)),
-                    "clone it beside the Containerfile and COPY it, or RUN git clone");
-      }
-      (is_url(source.text) ? urls : files).push_back(source.text);
+    const std::string checksum = add.checksum ? add.checksum->text : "";
+    const std::vector<std::string> sources = texts(add.transfer.sources);
+    for (const std::string& source : sources) {
+      if (const auto repository = parse_git_source(source)) return plan(add, source, *repository, checksum);
     }
-    if (!urls.empty() && !files.empty()) {
+    const auto are_urls = static_cast<std::size_t>(std::ranges::count_if(sources, is_url));
+    if (are_urls > 0 && are_urls < sources.size()) {
       throw Error("ADD: files of the web and of the context in one instruction", "give each an ADD of its own");
     }
-    const std::string checksum = add.checksum ? add.checksum->text : "";
-    if (!checksum.empty() && urls.size() != 1) throw Error("ADD --checksum is for one file of the web");
-    CopyStep step{.job = copy_job(add.transfer, urls.empty() ? files : std::vector<std::string>{"*"})};
+    if (!checksum.empty() && are_urls != 1) throw Error("ADD --checksum is for one file of the web, or one repository");
+    CopyStep step{.job = copy_job(add.transfer, are_urls == 0 ? sources : std::vector<std::string>{"*"})};
     const bool unpacks = add.archives == containerfile::Archives::unpacked ||
-                         (add.archives == containerfile::Archives::standard && urls.empty());
+                         (add.archives == containerfile::Archives::standard && are_urls == 0);
     if (unpacks) step.job.archives = ArchiveHandling::unpack;
-    StepJob job{.work = {}, .below = view_.files};
-    if (!urls.empty()) {
-      if (!step.job.mode) step.job.mode = 0600;
-      step.downloads = view_.download(urls, checksum);
+    if (are_urls > 0) {
+      if (!step.job.mode) step.job.mode = ModeChange::parse("600");
+      step.downloads = view_.download(sources, checksum);
     }
-    add_copy(step, "", job);
-    job.work = std::move(step);
-    return {std::move(job), key_.finish()};
+    return add_step(std::move(step));
   }
 
   PlannedStep plan(const containerfile::Workdir&) {
@@ -147,6 +129,26 @@ class StepPlanner {
   }
 
  private:
+  // What is in the repository's directory goes into the destination.
+  PlannedStep plan(const containerfile::Add& add, const std::string& source, const GitSource& repository,
+                   const std::string& checksum) {
+    if (add.transfer.sources.size() + add.transfer.contents.size() > 1)
+      throw Error("ADD: a git repository and something else in one instruction", "give each an ADD of its own");
+    if (add.git_directory == containerfile::GitDirectory::kept)
+      throw Error("ADD --keep-git-dir: what git keeps there differs with each fetch", "RUN git clone, where it is needed");
+    CopyStep step{.job = copy_job(add.transfer, {repository.directory})};
+    step.job.kind = DestinationKind::directory;
+    step.downloads = view_.download({source}, checksum);
+    return add_step(std::move(step));
+  }
+
+  PlannedStep add_step(CopyStep step) {
+    StepJob job{.work = {}, .below = view_.files};
+    add_copy(step, "", job);
+    job.work = std::move(step);
+    return {std::move(job), key_.finish()};
+  }
+
   static std::vector<std::string> texts(const std::vector<containerfile::Word>& words) {
     std::vector<std::string> found;
     for (const auto& word : words) found.push_back(word.text);
@@ -179,7 +181,7 @@ class StepPlanner {
                               destination.empty() || job.sources.size() + job.contents.size() > 1;
     if (is_directory) job.kind = DestinationKind::directory;
     if (transfer.owner) job.owner = transfer.owner->text;
-    if (transfer.mode) job.mode = parse_mode(transfer.mode->text);
+    if (transfer.mode) job.mode = ModeChange::parse(transfer.mode->text);
     return job;
   }
 
@@ -187,7 +189,7 @@ class StepPlanner {
     add_all(job.sources);
     key_.add(job.destination).add_number(static_cast<std::uint64_t>(job.kind));
     key_.add(job.owner ? "owner" : "no owner").add(job.owner.value_or(""));
-    key_.add_number(job.mode ? *job.mode + 1ull : 0);
+    key_.add(job.mode ? job.mode->text() : "");
     add_all(job.excludes);
     key_.add_number(job.keeps_parents ? 1 : 0).add_number(static_cast<std::uint64_t>(job.archives));
   }

@@ -46,8 +46,9 @@ void make_fresh_directory(const std::filesystem::path& path, mode_t mode) {
 // In the process of one step.
 class Worker {
  public:
-  Worker(const StepJob& job, const BuildPlaces& places, std::filesystem::path directory, int result)
-      : job_(job), places_(places), directory_(std::move(directory)) {
+  Worker(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places, std::filesystem::path directory,
+         int result)
+      : job_(job), below_(below), places_(places), directory_(std::move(directory)) {
     make_fresh_directory(directory_, 0700);
     make_fresh_directory(directory_ / "upper", 0755);
     make_fresh_directory(directory_ / "work", 0755);
@@ -62,11 +63,11 @@ class Worker {
   }
 
   std::optional<BuiltLayer> run() {
-    changes_ = {.upper = container_.upper, .below = container_.stack, .time = places_.time};
+    changes_ = {.upper = container_.upper, .time = places_.time};
     std::visit([this](const auto& work) { carry_out(work); }, job_.work);
     // Programs take their own files' permissions away; here they are the user's, who may read them all the same.
     runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), 0);
-    auto layer = make_step_layer(changes_, places_.store, places_.packing, {});
+    auto layer = make_step_layer(changes_, below_, places_.store, places_.packing, {});
     remove_tree(directory_);
     return layer;
   }
@@ -161,6 +162,7 @@ class Worker {
   }
 
   const StepJob& job_;
+  const squashfs::Tree& below_;
   const BuildPlaces& places_;
   const std::filesystem::path directory_;
   StepContainer container_;
@@ -168,9 +170,9 @@ class Worker {
   std::optional<SourceTree> downloads_;  // opened while the host's paths are there
 };
 
-StepOutcome carry_out(const StepJob& job, const BuildPlaces& places, const std::filesystem::path& directory,
-                      int result) try {
-  return {.layer = Worker(job, places, directory, result).run()};
+StepOutcome carry_out(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+                      const std::filesystem::path& directory, int result) try {
+  return {.layer = Worker(job, below, places, directory, result).run()};
 } catch (const ProgramFailure& failure) {
   return {.exit_code = failure.exit_code};
 } catch (const Error& error) {
@@ -187,8 +189,8 @@ void send(int pipe, const StepOutcome& outcome) {
   write_all(pipe, std::as_bytes(std::span(text)), "a pipe");
 }
 
-[[noreturn]] void be_worker(const StepJob& job, const BuildPlaces& places, const std::filesystem::path& directory,
-                            const Fd& output, const Fd& result) {
+[[noreturn]] void be_worker(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+                            const std::filesystem::path& directory, const Fd& output, const Fd& result) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setsid();  // no keys of a terminal, and no terminal for the step
   sigset_t none;
@@ -201,7 +203,7 @@ void send(int pipe, const StepOutcome& outcome) {
     ::dup2(output.get(), STDOUT_FILENO);
     ::dup2(output.get(), STDERR_FILENO);
     ::close(output.get());  // a server that we start must not keep it open
-    send(result.get(), carry_out(job, places, directory, result.get()));
+    send(result.get(), carry_out(job, below, places, directory, result.get()));
   } catch (const std::exception&) {
     ::_exit(1);  // finish() says so
   }
@@ -210,12 +212,13 @@ void send(int pipe, const StepOutcome& outcome) {
 
 }  // namespace
 
-StepProcess StepProcess::start(const StepJob& job, const BuildPlaces& places, const std::filesystem::path& directory) {
+StepProcess StepProcess::start(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+                               const std::filesystem::path& directory) {
   auto [output, says] = make_pipe();
   auto [result, tells] = make_pipe();
   const pid_t pid = ::fork();
   if (pid < 0) throw fork_error("cannot start a step", errno);
-  if (pid == 0) be_worker(job, places, directory, says, tells);
+  if (pid == 0) be_worker(job, below, places, directory, says, tells);
   return {pid, std::move(output), std::move(result)};
 }
 

@@ -19,8 +19,10 @@ struct StepOutcome {
 
 class StepProcess {
  public:
-  /// `directory` is made: it gets the upper directory, which stays there where the step fails.
-  static StepProcess start(const StepJob& job, const BuildPlaces& places, const std::filesystem::path& directory);
+  /// `below` is what job.below shows. `directory` is made: it gets the upper directory, which stays there where the step
+  /// fails.
+  static StepProcess start(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+                           const std::filesystem::path& directory);
 
   /// What the step's programs say; read it until its end.
   const Fd& output() const noexcept { return output_; }

@@ -52,15 +52,33 @@ std::map<std::string, std::string> parse_arguments(const std::vector<std::string
   return arguments;
 }
 
+BaseImage get_base(const Configuration& configuration, const std::string& name, const BuildOptions& options,
+                   const PullChoice& choice) {
+  if (options.locked == Locked::yes) check_before_run(configuration, name);
+  BaseImage base = find_or_pull_image(configuration, name, choice);
+  if (options.locked == Locked::yes) check_target_locked(name, base);
+  return base;
+}
+
+BaseImage get_base_for(const Configuration& configuration, const std::string& name, const Platform& platform,
+                       const BuildOptions& options, const PullChoice& choice) {
+  BaseImage base = find_or_pull_image_for(configuration, name, platform, choice);
+  if (options.locked == Locked::yes && !base.manifest_digest.empty()) {
+    check_image_locked(name, platform, Digest::parse(base.manifest_digest), base.squashfs);
+  }
+  return base;
+}
+
 std::map<std::string, BaseImage> get_bases(const Configuration& configuration, const BuildSource& source,
                                            const BuildOptions& options) {
   std::map<std::string, BaseImage> bases;
   const PullChoice choice{.policy = options.pull_policy, .verbosity = options.verbosity};
-  for (const std::string& name : source.plan.images) {
-    if (options.locked == Locked::yes) check_before_run(configuration, name);
-    BaseImage base = find_or_pull_image(configuration, name, choice);
-    if (options.locked == Locked::yes) check_target_locked(name, base);
-    bases.emplace(name, std::move(base));
+  for (const build::PlannedImage& image : source.plan.images) {
+    std::optional<Platform> platform = image.platform;
+    if (!platform && !options.platform.empty()) platform = Platform::parse(options.platform);
+    BaseImage base = platform ? get_base_for(configuration, image.name, *platform, options, choice)
+                              : get_base(configuration, image.name, options, choice);
+    bases.emplace(image.key(), std::move(base));
   }
   return bases;
 }

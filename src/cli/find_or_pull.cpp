@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "app/lock_images.hpp"
 #include "app/similar_target.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
@@ -11,6 +12,7 @@
 #include "cli/pull_with_progress.hpp"
 #include "cli/signals.hpp"
 #include "cli/terminal.hpp"
+#include "image/config.hpp"
 
 namespace mlctr::cli {
 namespace {
@@ -74,6 +76,11 @@ BaseImage find_or_pull(const Configuration& configuration, const std::string& te
   refuse_vanished(text);
 }
 
+bool is_for(const std::optional<BaseImage>& image, const Platform& platform) {
+  if (!image || image->config_body.empty()) return image.has_value();
+  return platform_score(platform, parse_image_config(image->config_body).platform) > 0;
+}
+
 std::string similar_target(const Configuration& configuration, const std::string& text) {
   const std::string container = similar_container(configuration, text);
   return container.empty() ? similar_image(configuration, text) : fmt::format("the container {}", container);
@@ -87,6 +94,29 @@ RunTarget find_or_pull_target(const Configuration& configuration, const std::str
     if (image == nullptr || !may_be_newer(*image, choice)) return std::move(*found);
   }
   return find_or_pull(configuration, text, choice, [&] { return similar_target(configuration, text); });
+}
+
+BaseImage find_or_pull_image_for(const Configuration& configuration, const std::string& text, const Platform& platform,
+                                 const PullChoice& choice) {
+  auto found = find_base_image(configuration, text);
+  if (is_for(found, platform) && (!may_be_newer(*found, choice) || choice.policy == "never")) return std::move(*found);
+  if (choice.policy == "never") refuse_missing(text, "");
+  PullRequest request{.source = parse_image_source(text), .platform = platform, .policy = PullPolicy::always};
+  std::string name = text;
+  run_stoppable(
+      [&](std::stop_token stop) {
+        // By its digest: the tag goes on to be what it is for this machine.
+        if (auto* reference = std::get_if<ImageReference>(&request.source); reference != nullptr && !reference->digest) {
+          ProgressBoard board;
+          reference->digest = manifest_on(*reference, platform, configuration, board, stop);
+          request.policy = PullPolicy::missing;
+          name = reference->to_string();
+        }
+        pull_with_progress(request, configuration, name, choice.verbosity, std::move(stop));
+      },
+      k_pull_goes_on);
+  if (auto pulled = find_base_image(configuration, name)) return std::move(*pulled);
+  refuse_vanished(text);
 }
 
 BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice) {

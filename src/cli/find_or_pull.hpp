@@ -5,6 +5,7 @@
 
 #include "app/run_target.hpp"
 #include "cli/progress_display.hpp"
+#include "image/platform.hpp"
 
 namespace mlctr::cli {
 
@@ -15,6 +16,10 @@ struct PullChoice {
 
 /// A container or a file is what it is; an image is pulled where the policy says so. Throws Error, StoppedBySignal.
 RunTarget find_or_pull_target(const Configuration& configuration, const std::string& text, const PullChoice& choice);
+
+/// The image that the text means on a platform; on this machine it means what it meant.
+BaseImage find_or_pull_image_for(const Configuration& configuration, const std::string& text, const Platform& platform,
+                                 const PullChoice& choice);
 
 /// The same of images alone.
 BaseImage find_or_pull_image(const Configuration& configuration, const std::string& text, const PullChoice& choice);

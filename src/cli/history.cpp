@@ -44,10 +44,10 @@ std::string describe(const ordered_json& steps) {
   Table table({{"CREATED"}, {"LAYER"}, {"BY", Align::left, Table::Narrow::cut_end}});
   for (const ordered_json& step : steps) {
     const std::string layer = step["diff_id"].is_string() ? step["diff_id"].get<std::string>() : "";
-    const std::string by = text_at(step, "created_by");
+    const std::string by = text_at(step, "created_by"), author = text_at(step, "author");
     table.add({printable(text_at(step, "created").substr(0, 19)),
                layer.empty() ? "-" : layer.substr(layer.find(':') + 1, 12),
-               printable(by.empty() ? text_at(step, "comment") : by, 4096)});
+               printable((by.empty() ? text_at(step, "comment") : by) + (author.empty() ? "" : " (" + author + ")"), 4096)});
   }
   return table.text();
 }

@@ -77,7 +77,9 @@ void add_lock(CLI::App& program, Action& chosen) {
   command->add_option("REF", options->request.references, "Images; without any, those of ./Containerfile")
       ->type_name("");
   command->add_option("--file,-f", options->containerfile, "The images of this Containerfile")->type_name("FILE");
-  command->add_option("--build-arg", options->arguments, "For its FROMs")->type_name("NAME=VALUE");
+  command->add_option("--build-arg", options->arguments, "For its FROMs")
+      ->allow_extra_args(false)
+      ->type_name("NAME=VALUE");
   command->add_option("--arch,--platform", options->platform, "For another machine")->type_name("ARCH");
   command->add_option("--output,-o", options->output, "Default: mlctr.lock; - is standard output")
       ->type_name("FILE")

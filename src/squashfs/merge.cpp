@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -86,6 +87,9 @@ class Merge {
     merged_.tree().fragments = std::move(layer.tree.fragments);
     apply(std::move(layer.tree), path);
   }
+
+  std::size_t applied() const noexcept { return layers_.size(); }
+  const Tree& tree() const noexcept { return merged_.tree(); }
 
   void add(const std::vector<AddedFile>& added) {
     for (const AddedFile& file : added) merged_.put(file.path, {.kind = store(file.content), .permissions = 0644});
@@ -205,20 +209,45 @@ class Merge {
 
 }  // namespace
 
+struct LayerMerge::State {
+  Merge merge;
+  std::optional<std::filesystem::path> foreign;  // a layer whose blocks another program wrote
+};
+
+LayerMerge::LayerMerge() : state_(std::make_unique<State>()) {}
+LayerMerge::LayerMerge(LayerMerge&&) noexcept = default;
+LayerMerge& LayerMerge::operator=(LayerMerge&&) noexcept = default;
+LayerMerge::~LayerMerge() = default;
+
+void LayerMerge::apply(const std::filesystem::path& layer) {
+  Fd file = open_file(layer, O_RDONLY);
+  const Reader reader(file.get(), layer);
+  if (!state_->foreign && block_format(reader) != BlockFormat{}) state_->foreign = layer;
+  state_->merge.apply(layer, std::move(file), 0, read_tree(reader));
+}
+
+std::size_t LayerMerge::applied() const noexcept {
+  return state_->merge.applied();
+}
+
+const Tree& LayerMerge::tree() const noexcept {
+  return state_->merge.tree();
+}
+
+void LayerMerge::write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress) {
+  if (state_->foreign) {
+    throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
+                            state_->foreign->string(), k_block_bytes));
+  }
+  state_->merge.add(added);
+  state_->merge.write(output, std::move(stop), progress);
+}
+
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
                   std::stop_token stop, ProgressItem* progress) {
-  Merge merge;
-  for (const std::filesystem::path& path : layers) {
-    Fd file = open_file(path, O_RDONLY);
-    const Reader reader(file.get(), path);
-    if (block_format(reader) != BlockFormat{}) {
-      throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
-                              path.string(), k_block_bytes));
-    }
-    merge.apply(path, std::move(file), 0, read_tree(reader));
-  }
-  merge.add(added);
-  merge.write(output, stop, progress);
+  LayerMerge merge;
+  for (const std::filesystem::path& path : layers) merge.apply(path);
+  merge.write(added, output, std::move(stop), progress);
 }
 
 void merge_files(const std::filesystem::path& base, const std::vector<AddedFile>& files,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -24,6 +25,27 @@ struct AddedFile {
 /// gaps). Deterministic: the same layer files give the same bytes. `progress` may be null.
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
                   std::stop_token stop, ProgressItem* progress);
+
+/// merge_layers in steps: what the layers so far show can be looked at between two of them.
+class LayerMerge {
+ public:
+  LayerMerge();
+  LayerMerge(LayerMerge&&) noexcept;
+  LayerMerge& operator=(LayerMerge&&) noexcept;
+  ~LayerMerge();
+
+  /// The next layer; the first may be any squashfs file as long as write() is not called. Throws Error.
+  void apply(const std::filesystem::path& layer);
+  std::size_t applied() const noexcept;
+  /// Good until the next call; its contents have their places in the layers' own files, and it has no fragments.
+  const Tree& tree() const noexcept;
+  /// Once, last.
+  void write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Writes the image `base` with `files` and `directories` ("/work") in it besides: what is there at a file's path gives
 /// way, while a directory on the way to it stays as it is, and a symlink there is followed. All of them are root's.

@@ -262,6 +262,9 @@ class MergedTree::LayerApplication {
 };
 
 void MergedTree::apply(Tree layer) {
+  // Not by one growth after the other, each of which moves all.
+  const std::size_t inodes = tree_.inodes.size() + layer.inodes.size();
+  if (inodes > tree_.inodes.capacity()) tree_.inodes.reserve(std::max(inodes, 2 * tree_.inodes.capacity()));
   LayerApplication(*this, std::move(layer)).run();
   ++layers_;
 }

@@ -76,7 +76,7 @@ class Bench:
         (config / "mlctr.toml").write_text(f'[registries."{registry.host}"]\nca_file = "{self.tools}/ca.crt"\n')
         for path in (config.parent, config):
             os.chown(path, pwd.getpwnam(USER).pw_uid, -1)
-        self.blobs = [directory / "data/first/blobs/sha256" / name for name in (data / "blobs.txt").read_text().split()]
+        self.data = data
 
     def environment(self):
         return {
@@ -114,7 +114,8 @@ class Bench:
         return self.run([str(self.tools / "mlctr"), "pull", "--quiet", f"{self.registry.host}/bench/{image}:1"])
 
     def pipeline(self):
-        lines = [f"igzip -dc {blob} | tar2sqfs -q -c zstd -X level=1 -j$(nproc) layer{i}.sqfs" for i, blob in enumerate(self.blobs)]
+        blobs = [self.tools.parent / "data/first/blobs/sha256" / name for name in (self.data / "blobs.txt").read_text().split()]
+        lines = [f"igzip -dc {blob} | tar2sqfs -q -c zstd -X level=1 -j$(nproc) layer{i}.sqfs" for i, blob in enumerate(blobs)]
         return self.shell("\n".join(lines))
 
     def podman(self):

@@ -101,6 +101,8 @@ class Lock(PullTestCase):
         self.assertEqual(text.count("[[image]]"), 2)
         self.assertIn(f'reference = "{tool}"', text)
         self.assertIn(f'reference = "{base}"', text)
+        self.mlctr("lock", "--file", "Containerfile", "--build-arg", "TAG=1", self.reference("tool"))  # no second value
+        self.assertEqual((self.home / "mlctr.lock").read_text(), text)
         self.fails("run", "@mlctr.lock", "x", says=["has 2 images"])
         self.write("Containerfile", "FORM x\n", mode=0o644)
         self.fails("lock", says=["Containerfile:1:1: no instruction is called FORM", "did you mean FROM"])

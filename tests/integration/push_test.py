@@ -273,6 +273,10 @@ class Commit(ContainerTestCase):
         last = committed["config"]["history"][-1]
         self.assertEqual((last["created_by"], last["author"]), ("mlctr commit x", self.user))
         self.assertIn(base, last["comment"])
+        provenance = json.loads(self.mlctr("inspect", "--provenance", "--json", name)[0])
+        self.assertEqual([provenance[key] for key in ("container", "user", "created", "manifest_digest")],
+                         ["x", self.user, last["created"], original["digest"]])  # fmt: skip
+        self.assertIn(f"mlctr commit x ({self.user})", self.mlctr("history", name)[0])
         self.assertEqual(committed["manifest"]["annotations"]["org.opencontainers.image.base.digest"], original["digest"])
         result = json.loads(self.mlctr("push", name, "--json")[0])
         self.assertEqual(result["layers_present"] + result["layers_mounted"], result["layers"] - 1)
