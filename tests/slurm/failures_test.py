@@ -59,6 +59,29 @@ class AtStart(SlurmTestCase):
         process.kill()
         self.checked(self.run_command("scancel", "--me"))
 
+    ALONE = "(setsid sleep 1000 &)"  # whose parent is none of the step's: linuxproc, which follows parents, never finds it
+
+    def test_what_a_task_left_alone_ends_with_the_step(self):
+        """Without a container it would stay for good, and srun wait for its output."""
+        for name in ([], ["--container-name=c"]):
+            self.in_container("-N2", "-n4", *name, "sh", "-c", self.ALONE, seconds=60)
+            self.assert_nothing_is_left()
+
+    def test_what_another_step_left_alone_stays(self):
+        """In a named container each step's end is its own affair."""
+        other = self.start(*self.words_of_srun("-w", "n1", f"--container-image={image()}", "--container-name=c", "sh", "-c",
+                                               f"{self.ALONE}; echo ready; while [ ! -e /go ]; do sleep 0.05; done; pidof sleep > /dev/null && echo there"))  # fmt: skip
+        self.assertEqual(other.stdout.readline(), "ready\n")
+        self.srun("-w", "n1", "--container-name=c", "sh", "-c", f"{self.ALONE}; touch /go")
+        self.assertEqual(other.communicate(timeout=60)[0], "there\n")
+
+    def test_srun_is_killed_and_slurm_misses_a_process(self):
+        process = self.start(*self.words_of_srun("-N3", "-n6", "--unbuffered", f"--container-image={image()}", "sh", "-c", f"{self.ALONE}; echo ready; sleep 1000"))
+        for _ in range(6):
+            self.assertEqual(process.stdout.readline(), "ready\n")
+        process.kill()
+        self.checked(self.run_command("scancel", "--me"))
+
 
 class Saving(SlurmTestCase):
     def small_disk(self, node):
