@@ -5,14 +5,15 @@
 #include <set>
 
 #include "app/build_place.hpp"
+#include "app/job_containers.hpp"
 #include "app/open_stores.hpp"
 #include "app/remove_container.hpp"
 #include "app/run_target.hpp"
 #include "app/runtime_directory.hpp"
 #include "app/save_step.hpp"
 #include "base/error.hpp"
-#include "store/layer_companions.hpp"
 #include "store/allocation.hpp"
+#include "store/layer_companions.hpp"
 #include "store/remove_tree.hpp"
 #include "store/step_cache.hpp"
 #include "store/store_names.hpp"
@@ -25,13 +26,14 @@ constexpr std::chrono::hours k_partial_age{7 * 24};  // a cut download is worth 
 constexpr std::chrono::hours k_unpacked_age{7 * 24};
 constexpr std::chrono::hours k_step_age{90 * 24};
 constexpr std::chrono::hours k_build_age{30 * 24};  // of caches, and of what failed steps left
-constexpr std::chrono::hours k_unknown_age{24};  // what has no lock to tell whether it is in use
-constexpr std::chrono::hours k_pull_age{24};     // no pull takes longer between finding a layer and merging it
+constexpr std::chrono::hours k_unknown_age{24};     // what has no lock to tell whether it is in use
+constexpr std::chrono::hours k_pull_age{24};        // no pull takes longer between finding a layer and merging it
 
 class Collector {
  public:
   Collector(const Configuration& configuration, const GarbageRequest& request, std::stop_token stop)
-      : request_(request),
+      : configuration_(configuration),
+        request_(request),
         stop_(std::move(stop)),
         layer_limit_(request.max_layer_bytes.value_or(configuration.layer_cache_bytes)),
         store_(configuration.store, Store::Access::read_write),
@@ -110,18 +112,19 @@ class Collector {
       if (is_removing()) containers_.remove_aside(leftover);
       add(RemovedEntry::Kind::container_leftover, leftover.filename().string(), bytes);
     }
-    collect_dead_steps();
+    collect_containers(dead_step_containers(containers_), RemovedEntry::Kind::container_leftover);
+    collect_containers(containers_of_ended_jobs(containers_, request_.ended_job), RemovedEntry::Kind::job_container);
     if (!is_removing()) return;
     remove_dead_sockets(open_runtime_directory());
     remove_dead_step_sockets();
   }
 
-  void collect_dead_steps() {
-    for (const std::string& name : dead_step_containers(containers_)) {
+  void collect_containers(const std::vector<std::string>& names, RemovedEntry::Kind kind) {
+    for (const std::string& name : names) {
       heed_stop();
       const std::uint64_t bytes = allocated_bytes_below(containers_.root() / name);
-      if (is_removing() && !remove_idle_container(containers_, open_runtime_directory(), name)) continue;
-      add(RemovedEntry::Kind::container_leftover, name, bytes);
+      if (is_removing() && !remove_idle_container(configuration_, open_runtime_directory(), name)) continue;
+      add(kind, name, bytes);
     }
   }
 
@@ -227,7 +230,8 @@ class Collector {
       heed_stop();
       const std::uint64_t bytes = allocated_bytes_below(remnant.path);
       if (is_removing()) remove_tree(remnant.path);
-      add(remnant.kind == BuildRemnant::Kind::cache ? RemovedEntry::Kind::build_cache : RemovedEntry::Kind::build_leftover,
+      add(remnant.kind == BuildRemnant::Kind::cache ? RemovedEntry::Kind::build_cache
+                                                    : RemovedEntry::Kind::build_leftover,
           remnant.path.filename().string(), bytes);
     }
   }
@@ -239,6 +243,7 @@ class Collector {
     return !is_removing() || store_.remove_layer(layer.diff_id, layer.last_used);
   }
 
+  const Configuration& configuration_;
   const GarbageRequest& request_;
   std::stop_token stop_;
   std::uint64_t layer_limit_;

@@ -16,6 +16,7 @@ struct GarbageRequest {
   enum class Effect { remove, report };  ///< report: says what would go, changes nothing
   Effect effect = Effect::remove;
   std::optional<std::uint64_t> max_layer_bytes;  ///< instead of gc.layer_cache; 0 empties the layer cache
+  std::string ended_job{};  ///< containers of this Slurm job's have ended; empty: of those that Slurm knows no more
 };
 
 struct RemovedEntry {
@@ -27,6 +28,7 @@ struct RemovedEntry {
     temporary,
     unpacked_image,
     container_leftover,
+    job_container,
     build_step,
     build_leftover,
     build_cache

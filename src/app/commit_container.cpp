@@ -103,7 +103,7 @@ class LayeredCommit {
       layer = squashfs::write_changes_layer(image.squashfs, changes_of(container_), file.fd(),
                                             pack_options(configuration_), stop_);
       files_ = container_provenance(container_.record, image,
-                                    {.user = user_name(), .created = rfc_3339(time_of(*layer))});
+                                    {.user = author_name(), .created = rfc_3339(time_of(*layer))});
       base_squashfs_ = image.squashfs;
     });
     ResolvedImage image = describe_commit(base, *layer,

@@ -23,6 +23,9 @@ struct RegistryConfiguration {
   std::string ca_file, client_certificate, client_key;
 };
 
+/// Whose a --container-name is on a node: the user's, or the job's alone.
+enum class ContainerScope { global, job };
+
 struct Configuration {
   std::filesystem::path store;                      ///< store, MLCTR_STORE; empty only where there is no home either
   std::filesystem::path containers;                 ///< containers; empty: containers/ in the store
@@ -42,6 +45,8 @@ struct Configuration {
   hooks::ForwardCompat gpu_forward_compat = hooks::ForwardCompat::automatic;                 ///< gpu.forward_compat
   std::vector<std::filesystem::path> cdi_allowed_hooks;                                      ///< cdi.allowed_hooks
   hooks::DriverLayout gpu_driver_lib_layout = hooks::DriverLayout::own;                      ///< gpu.driver_lib_layout
+  ContainerScope container_scope = ContainerScope::global;                                   ///< slurm.container_scope
+  bool is_step_quiet = false;                                                                ///< slurm.quiet
   std::map<std::string, RegistryConfiguration> registries;
 
   /// Where hooks.d, mounts.d and environ.d are, beside the files of settings; empty where there is none.

@@ -14,8 +14,9 @@ void check_name_is_free(const Configuration& configuration, const std::string& n
 /// Throws Error where there is a container of that name already.
 StoredContainer create_container(const Configuration& configuration, const BaseImage& image, const std::string& name);
 
-/// The container of that name, made from `image` if there is none yet. Throws Error where it was made from another image.
+/// The container of that name, made from `image` if there is none yet. Throws Error where it was made from another
+/// image. `job`: the Slurm job that a new one ends with; empty: none.
 StoredContainer find_or_create_container(const Configuration& configuration, const BaseImage& image,
-                                         const std::string& name);
+                                         const std::string& name, const std::string& job = {});
 
 }  // namespace mlctr

@@ -108,7 +108,8 @@ Found find_running(const Configuration& configuration, std::string_view text) {
     throw NotRunningHere(fmt::format("no container of yours has a process {}", *pid),
                          "`mlctr ps` lists those that run");
   }
-  if (text.find_first_not_of("0123456789") == text.find('.')) {
+  // "1234", "1234.0"; of an array "1234_5", of a heterogeneous job "1234+1.0".
+  if (text.find_first_not_of("0123456789_+") == text.find('.')) {
     throw NotRunningHere(fmt::format("no container of a step {} runs here", text), "`mlctr ps --slurm` lists them");
   }
   require_container(configuration, text);  // throws, with the nearest name

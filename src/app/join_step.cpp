@@ -58,9 +58,8 @@ runtime::Message ask_for_entry(const Configuration& configuration, const StepReq
                                const std::string& socket) {
   const RuntimeDirectory directory = open_runtime_directory();
   const std::string name = stored_name(request);
-  auto answer = name.empty()
-                    ? runtime::ask_container(directory.sockets, socket, runtime::k_join)
-                    : ask_named_container(directory, open_containers(configuration), name, runtime::k_join);
+  auto answer = name.empty() ? runtime::ask_container(directory.sockets, socket, runtime::k_join)
+                             : ask_named_container(directory, open_containers(configuration), name, runtime::k_join);
   if (answer && !answer->fds.empty()) return std::move(*answer);
   throw Error("the server of the step's container was killed");
 }
@@ -87,8 +86,7 @@ std::vector<std::string> launchers_variables(const runtime::Host& host) {
 }  // namespace
 
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
-  runtime::Message answer =
-      ask_for_entry(configuration, request, find_container_socket(configuration, request, host));
+  runtime::Message answer = ask_for_entry(configuration, request, find_container_socket(configuration, request, host));
   const RunningContainer container = parse_description(answer.text);
   std::vector<std::string> environment = launchers_variables(host);
   for (std::string& entry : torch_variables(host.environment, container.image_environment, outgoing_ports())) {
@@ -105,6 +103,7 @@ StepEntry join_step(const Configuration& configuration, const StepRequest& reque
                                          .working_directory = request.working_directory,
                                          .mounts = request.mounts},
                                         without_locale(host));
+  if (const std::string why = pmix_obstacle(host.environment, program.remap); !why.empty()) request.tell(why);
   return {std::move(answer), std::move(program), container.remap};
 }
 

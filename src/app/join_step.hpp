@@ -33,6 +33,7 @@ struct StepRequest {
   std::vector<std::string> command{};
   std::string image{};  ///< empty: the container's
   std::string name{};   ///< empty: a container that ends with the step
+  std::string job{};    ///< the job that a container of that name ends with; empty: none
   NameUse name_use = NameUse::any;
   std::optional<runtime::Remap> remap{};  ///< absent: as the container is; a new one: none
   std::optional<runtime::HomeMount> home{};

@@ -47,4 +47,12 @@ std::vector<std::string> pmix_variables(const std::vector<std::string>& environm
   return found;
 }
 
+std::string pmix_obstacle(const std::vector<std::string>& environment, runtime::Remap remap) {
+  const std::string tasks = find_value(environment, "SLURM_STEP_NUM_TASKS").value_or("1");
+  const bool is_first_of_several = tasks != "1" && find_value(environment, "SLURM_PROCID").value_or("") == "0";
+  if (remap != runtime::Remap::root || !is_first_of_several || !find_value(environment, "PMIX_NAMESPACE")) return "";
+  return "PMIx lets no client in that is root inside: MPI programs of this step will not find each other. Without "
+         "--container-remap-root they do, as root with --mpi=pmi2";
+}
+
 }  // namespace mlctr

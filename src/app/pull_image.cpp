@@ -142,7 +142,10 @@ class Pull {
   PullResult obtain(const ResolvedImage& image, ImageOrigin& origin) {
     // Held until the reference is there: gc takes images that none leads to.
     const Lock lock = store_.lock_image(image.digest, stop_, [&](const LockOwner& owner) {
-      board_.note("waiting: process " + std::to_string(owner.pid) + " on " + owner.host + " is pulling this image");
+      const std::string note =
+          request_.tell_of_wait ? request_.tell_of_wait(owner.host)
+                                : fmt::format("waiting: process {} on {} is pulling this image", owner.pid, owner.host);
+      if (!note.empty()) board_.note(note);
     });
     const std::optional<StoredImage> here = find_image(image.digest);
     const PullResult result = here ? present(*here) : make(image, origin);

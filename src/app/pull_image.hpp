@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -28,6 +29,8 @@ struct PullRequest {
   std::filesystem::path output{};                          ///< also write the image here; empty: store only
   Overwrite overwrite = Overwrite::refuse;                 ///< of `output`
   SquashfsCopy squashfs_copy = SquashfsCopy::record_path;  ///< of an existing .sqsh
+  /// What to say where another process, on `host`, pulls the image already; empty: nothing. Absent: who that is.
+  std::function<std::string(const std::string& host)> tell_of_wait{};
 };
 
 struct PullResult {

@@ -10,8 +10,10 @@
 #include <thread>
 #include <variant>
 
+#include "app/container_nodes.hpp"
 #include "app/container_place.hpp"
 #include "app/named_container.hpp"
+#include "app/open_stores.hpp"
 #include "app/run_target.hpp"
 #include "app/running_container.hpp"
 #include "base/error.hpp"
@@ -114,6 +116,7 @@ void remove_container(const Configuration& configuration, std::string_view name,
         in_use == InUse::refuse ? take_place(named, k_patience_with_kernel, has_ended) : end_processes(named);
     if (const auto* running = std::get_if<RunningContainer>(&place)) refuse(*running, name);
     aside = containers.set_aside(name);
+    forget_container_here(configuration, name);
   }
   // --rm of the run whose processes were ended removes it as well.
   if (!aside && in_use == InUse::refuse)
@@ -121,12 +124,15 @@ void remove_container(const Configuration& configuration, std::string_view name,
   if (aside) containers.remove_aside(*aside);
 }
 
-bool remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name) {
+bool remove_idle_container(const Configuration& configuration, const RuntimeDirectory& directory,
+                           std::string_view name) {
+  const ContainerStore containers = open_containers(configuration);
   std::optional<std::filesystem::path> aside;
   {
     const auto place = take_place({directory, containers, std::string(name)}, k_patience_with_kernel, has_ended);
     if (!std::holds_alternative<HeldPlace>(place)) return false;
     aside = containers.set_aside(name);
+    forget_container_here(configuration, name);
   }
   if (aside) containers.remove_aside(*aside);
   return true;

@@ -5,7 +5,6 @@
 
 #include "app/configuration.hpp"
 #include "app/runtime_directory.hpp"
-#include "store/container_store.hpp"
 
 namespace mlctr {
 
@@ -17,6 +16,7 @@ enum class InUse { refuse, end_processes };
 void remove_container(const Configuration& configuration, std::string_view name, InUse in_use);
 
 /// Once a program has ended: removes the container unless others are at work in it still: false then.
-bool remove_idle_container(const ContainerStore& containers, const RuntimeDirectory& directory, std::string_view name);
+bool remove_idle_container(const Configuration& configuration, const RuntimeDirectory& directory,
+                           std::string_view name);
 
 }  // namespace mlctr

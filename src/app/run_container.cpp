@@ -91,9 +91,9 @@ runtime::ProgramEnd build_and_wait(PlannedContainer& plan, const RunRequest& req
   });
 }
 
-void remove_afterwards(const ContainerStore& containers, const RuntimeDirectory& directory, const std::string& name,
+void remove_afterwards(const Configuration& configuration, const RuntimeDirectory& directory, const std::string& name,
                        const RunRequest& request) {
-  if (!remove_idle_container(containers, directory, name) && request.tell) {
+  if (!remove_idle_container(configuration, directory, name) && request.tell) {
     request.tell(fmt::format("{0} stays, as others still run in it; `mlctr rm {0}` removes it", name));
   }
 }
@@ -125,7 +125,7 @@ RunResult run_container(const Configuration& configuration, const RunSubject& su
   const ChangedFiles changed;
   const runtime::ProgramEnd end = build_and_wait(*plan, request, std::move(server), changed);
   if (subject.container && request.lifetime == Lifetime::remove) {
-    remove_afterwards(containers, directory, subject.container->record.name, request);
+    remove_afterwards(configuration, directory, subject.container->record.name, request);
   }
   const bool is_asked = !subject.container && request.lost_changes == LostChanges::tell;
   return {end, is_asked ? changed.find(k_lost_examples) : LostFiles{}};

@@ -61,7 +61,7 @@ std::uint64_t save(const Configuration& configuration, const StepRequest& reques
 // Where a background process of the tasks is in it still, a later step that saves does it.
 void remove_unnamed(const Configuration& configuration, const StepRequest& request) {
   if (!request.name.empty()) return;
-  remove_idle_container(open_containers(configuration), open_runtime_directory(), stored_name(request));
+  remove_idle_container(configuration, open_runtime_directory(), stored_name(request));
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ constexpr std::array<std::string_view, 5> k_rootfs_choices{"auto", "overlay", "u
 constexpr std::array<std::string_view, 3> k_forward_compat{"auto", "never", "always"};
 constexpr std::array<std::string_view, 2> k_driver_layouts{"own", "system"};
 
+// As ContainerScope has them.
+constexpr std::array<std::string_view, 2> k_container_scopes{"global", "job"};
+
 template <class T>
 const T& expect(const SettingInput& input, std::string_view what) {
   if (const T* value = std::get_if<T>(&input)) return *value;
@@ -205,6 +208,9 @@ std::span<const Setting<Configuration>> settings() {
       path_list("cdi.allowed_hooks", &C::cdi_allowed_hooks,
                 "the site's alone: programs (their real paths, root's) that CDI files may have run on the host",
                 SettingScope::system),
+      choice("slurm.container_scope", &C::container_scope, k_container_scopes,
+             "whose a --container-name is on a node: yours (global), or the job's alone; --container-scope goes first"),
+      boolean("slurm.quiet", &C::is_step_quiet, "whether a step says nothing of an image that it pulls"),
       size("gc.layer_cache", &C::layer_cache_bytes, 0, "how much of layers `mlctr gc` keeps, the most recently used"),
   };
   return table;

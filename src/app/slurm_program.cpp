@@ -59,14 +59,18 @@ void become_slurm_program(const fs::path& program, const std::vector<std::string
 }
 
 std::vector<std::string> words_beside(std::string_view job, const std::vector<std::string>& nodes) {
-  return {fmt::format("--jobid={}", job),
-          "--overlap",
-          "--mpi=none",
-          "--cpu-bind=none",
-          "--ntasks-per-node=1",
-          fmt::format("--nodes={}", nodes.size()),
-          fmt::format("--ntasks={}", nodes.size()),
-          fmt::format("--nodelist={}", fmt::join(nodes, ","))};
+  const std::size_t plus = std::min(job.find('+'), job.size());
+  std::vector<std::string> words{fmt::format("--jobid={}", job.substr(0, plus))};
+  if (plus < job.size()) words.push_back(fmt::format("--het-group={}", job.substr(plus + 1)));
+  const std::vector<std::string> more{"--overlap",
+                                      "--mpi=none",
+                                      "--cpu-bind=none",
+                                      "--ntasks-per-node=1",
+                                      fmt::format("--nodes={}", nodes.size()),
+                                      fmt::format("--ntasks={}", nodes.size()),
+                                      fmt::format("--nodelist={}", fmt::join(nodes, ","))};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 void forget_step() {

@@ -15,7 +15,7 @@ std::optional<std::filesystem::path> find_slurm_program(std::string_view name);
 /// Becomes it; words: what follows its name. Throws SysError.
 [[noreturn]] void become_slurm_program(const std::filesystem::path& program, const std::vector<std::string>& words);
 
-/// What an srun takes to run beside what a job runs already, in none of its containers, as one task a node.
+/// What an srun takes to run beside what a job ("1234", "1234+1") runs already, in none of its containers, as one task a node.
 std::vector<std::string> words_beside(std::string_view job, const std::vector<std::string>& nodes);
 
 /// Takes out of this process's environment what would make an srun run from here other than one from a fresh login: the

@@ -18,7 +18,7 @@ class SlurmUnreachable : public Error {
 };
 
 struct SlurmJob {
-  std::string id{};     ///< "1234", also of an array's or a heterogeneous job's part
+  std::string id{};     ///< "1234", also of an array's part; "1234+1" of a heterogeneous job's
   std::string state{};  ///< "RUNNING"
   std::string reason{};
   uid_t uid = 0;
@@ -29,6 +29,10 @@ struct SlurmJob {
 
 /// Of this user. Empty where there is no squeue. Throws SlurmUnreachable.
 std::vector<SlurmJob> list_running_jobs();
+
+/// The ids of this user's that have not ended (pending, running, suspended, requeued); "1234" of "1234+1". Throws
+/// SlurmUnreachable, also where there is no squeue.
+std::vector<std::string> list_unfinished_jobs();
 
 /// `id`: "1234", "1234_5" or "1234+1". Empty where Slurm knows of none such that has not ended. Throws
 /// SlurmUnreachable.

@@ -43,13 +43,17 @@ unsigned number_at(std::string_view text) {
 pid_t find_keeper() {
   const pid_t parent = ::getppid();
   pid_t pid = parent;
-  while (pid > 1 && runtime::name_of(pid) != k_keeper_name) pid = runtime::parent_of(pid);
+  while (pid > 1 && !is_slurmstepd(pid)) pid = runtime::parent_of(pid);
   if (pid <= 1) return parent;
-  for (pid_t above; (above = runtime::parent_of(pid)) > 1 && runtime::name_of(above) == k_keeper_name;) pid = above;
+  for (pid_t above; (above = runtime::parent_of(pid)) > 1 && is_slurmstepd(above);) pid = above;
   return pid;
 }
 
 }  // namespace
+
+bool is_slurmstepd(pid_t pid) {
+  return runtime::name_of(pid) == k_keeper_name;
+}
 
 unsigned tasks_of_node(const std::string& tasks_per_node, unsigned node) {
   std::string_view rest = tasks_per_node;

@@ -28,6 +28,9 @@ std::string key_of(const SlurmStep& step);
 /// As `mlctr ps` shows the step's unnamed container: "1234.0".
 std::string container_id_of(const SlurmStep& step);
 
+/// Whether a process is the one that Slurm starts and keeps a step's tasks with.
+bool is_slurmstepd(pid_t pid);
+
 /// How many tasks a node has, of "2(x3),1" (SLURM_STEP_TASKS_PER_NODE); 1 where that does not say.
 unsigned tasks_of_node(const std::string& tasks_per_node, unsigned node);
 

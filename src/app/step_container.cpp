@@ -7,8 +7,10 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "app/container_nodes.hpp"
 #include "app/container_place.hpp"
 #include "app/create_container.hpp"
+#include "app/failed_nodes.hpp"
 #include "app/launch_variables.hpp"
 #include "app/planned_container.hpp"
 #include "app/remove_container.hpp"
@@ -28,11 +30,17 @@ RunSubject of_container(const Configuration& configuration, StoredContainer cont
   return {.image = std::move(image), .container = std::move(container)};
 }
 
-[[noreturn]] void refuse_nothing_there(const std::string& name) {
-  throw Error(fmt::format("no container {} on this node, and no --container-image to make it from", name),
-              fmt::format("--container-image=IMAGE --container-name={0} makes it, as `mlctr create --name {0} IMAGE` "
-                          "does on the node",
-                          name));
+[[noreturn]] void refuse_nothing_there(const Configuration& configuration, const std::string& name) {
+  const std::vector<std::string> nodes = other_nodes_with_container(configuration, name);
+  const std::string elsewhere = nodes.empty() ? "" : fmt::format(", though on {}", fold_node_names(nodes));
+  const std::string go_there =
+      nodes.empty() ? "" : fmt::format("--nodelist={} runs where it is, ", fold_node_names(nodes));
+  throw Error(
+      fmt::format("no container {} on this node{}, and no --container-image to make it from", name, elsewhere),
+      go_there +
+          fmt::format("--container-image=IMAGE --container-name={0} makes it, as `mlctr create --name {0} IMAGE` "
+                      "does on the node",
+                      name));
 }
 
 [[noreturn]] void refuse_not_running(const std::string& name) {
@@ -172,7 +180,7 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
   const ContainerStore containers = open_containers(configuration);
   if (request.name.empty()) {
     for (const std::string& dead : dead_step_containers(containers)) {
-      remove_idle_container(containers, open_runtime_directory(), dead);
+      remove_idle_container(configuration, open_runtime_directory(), dead);
     }
   }
   if (auto container = containers.find(name)) {
@@ -181,9 +189,9 @@ RunSubject find_step_subject(const Configuration& configuration, const StepReque
                 fmt::format("`mlctr rm {}` on the node removes it", request.name));
   }
   if (request.name_use == NameUse::exec) refuse_not_running(request.name);  // what is not there is not to be made
-  if (request.image.empty()) refuse_nothing_there(name);
+  if (request.image.empty()) refuse_nothing_there(configuration, name);
   const BaseImage image = request.find_image(request.image);
-  return of_container(configuration, find_or_create_container(configuration, image, name));
+  return of_container(configuration, find_or_create_container(configuration, image, name, request.job));
 }
 
 HeldContainer enter_step_container(const Configuration& configuration, const RunSubject& subject,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/runtime_directory.hpp"
+#include "app/step_tasks.hpp"
 #include "base/error.hpp"
 #include "runtime/background.hpp"
 #include "runtime/process_table.hpp"
@@ -58,22 +59,28 @@ void reply(const Fd& client, const StepAnswer& answer) {
 class StepDoor {
  public:
   StepDoor(runtime::ContainerSocket& place, const SlurmStep& step, StepAnswer answer)
-      : place_(place), step_(step), answer_(std::move(answer)) {}
+      : place_(place), step_(step), answer_(std::move(answer)), tasks_(step.keeper) {}
 
   void serve(const Fd& keeper) {
     runtime::silence();
     runtime::ignore_signals();
     place_.serve_from_here();
     for (bool has_ended = !keeper; !has_ended && !is_done_;) {
-      std::array<pollfd, 2> wanted{{{keeper.get(), POLLIN, 0}, {place_.fd(), POLLIN, 0}}};
+      std::array<pollfd, 3> wanted{{{keeper.get(), POLLIN, 0}, {place_.fd(), POLLIN, 0}, {tasks_.fd(), POLLIN, 0}}};
       if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;  // EINTR
       if (wanted[1].revents != 0) answer_one();
-      has_ended = wanted[0].revents != 0;
+      has_ended = wanted[0].revents != 0 || (wanted[2].revents != 0 && tasks_.have_ended());
     }
+    if (!answer_.container_socket.empty() && tasks_.are_known()) end_what_tasks_left(step_, whose_container());
     place_.remove();
   }
 
  private:
+  StepContainer whose_container() const {
+    const std::string& socket = answer_.container_socket;
+    return id_of_unnamed(socket) == socket ? StepContainer::shared : StepContainer::of_step;
+  }
+
   void answer_one() {
     const Fd client(::accept4(place_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) return;
@@ -94,6 +101,7 @@ class StepDoor {
   runtime::ContainerSocket& place_;
   const SlurmStep& step_;
   StepAnswer answer_;
+  StepTasks tasks_;
   unsigned ended_ = 0, told_ = 0;
   bool is_done_ = false;
 };

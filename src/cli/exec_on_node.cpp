@@ -58,8 +58,10 @@ SlurmJob find_job(const std::string& id) {
   return *running;
 }
 
-// Where the job's containers are: the step that is wanted, on the node that is wanted.
+// Where the job's containers are: the step that is wanted, on the node that is wanted. Tasks of a heterogeneous job's
+// component "1234+1" have the id of the whole.
 std::vector<SlurmContainer> find_containers(const SlurmJob& job, const std::string& step, const std::string& node) {
+  const std::string whole = job.id.substr(0, job.id.find('+'));
   SlurmJob asked = job;
   if (!node.empty()) {
     if (std::ranges::find(job.nodes, node) == job.nodes.end()) {
@@ -70,7 +72,7 @@ std::vector<SlurmContainer> find_containers(const SlurmJob& job, const std::stri
   }
   NodesAnswer answer = ask_nodes({asked}, k_exec_patience);
   std::erase_if(answer.containers,
-                [&](const SlurmContainer& one) { return one.job != job.id || (!step.empty() && one.step != step); });
+                [&](const SlurmContainer& one) { return one.job != whole || (!step.empty() && one.step != step); });
   if (!answer.containers.empty()) return answer.containers;
   const std::string title = step.empty() ? "job " + job.id : fmt::format("step {}.{}", job.id, step);
   const std::string place = node.empty() ? "" : fmt::format(" on {}", node);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <optional>
 
 #include "app/lock_images.hpp"
 #include "app/similar_target.hpp"
@@ -19,12 +20,16 @@ namespace {
 
 void pull(const Configuration& configuration, const std::string& text, const PullChoice& choice) {
   const PullRequest request{.source = parse_image_source(text),
-                            .policy = choice.policy == "always" ? PullPolicy::always : PullPolicy::newer};
+                            .policy = choice.policy == "always" ? PullPolicy::always : PullPolicy::newer,
+                            .tell_of_wait = choice.tell_of_wait};
+  const DisplayOptions display{.action = choice.action.empty() ? "pull " + printable(text) : choice.action,
+                               .verbosity = choice.verbosity,
+                               .is_hushed = choice.is_hushed};
+  std::optional<PullResult> result;
   run_stoppable(
-      [&](std::stop_token stop) {
-        pull_with_progress(request, configuration, text, choice.verbosity, std::move(stop));
-      },
+      [&](std::stop_token stop) { result = pull_with_progress(request, configuration, display, std::move(stop)); },
       k_pull_goes_on);
+  if (choice.tell_of_end) choice.tell_of_end(*result);
 }
 
 // `similar`: what may have been meant, or empty.

@@ -19,6 +19,7 @@ using Effect = GarbageRequest::Effect;
 
 struct CollectOptions {
   std::string max_size;
+  std::string ended_job;
   Effect effect = Effect::remove;
   Format format = Format::text;
 };
@@ -39,6 +40,8 @@ std::string_view kind_name(RemovedEntry::Kind kind) {
       return "unpacked image";
     case RemovedEntry::Kind::container_leftover:
       return "container, half removed";
+    case RemovedEntry::Kind::job_container:
+      return "container of a job";
     case RemovedEntry::Kind::build_step:
       return "step of a build";
     case RemovedEntry::Kind::build_leftover:
@@ -73,7 +76,7 @@ nlohmann::ordered_json to_json(const GarbageReport& report) {
 }
 
 void collect(const CollectOptions& options, std::stop_token stop) {
-  GarbageRequest request{.effect = options.effect, .max_layer_bytes = {}};
+  GarbageRequest request{.effect = options.effect, .max_layer_bytes = {}, .ended_job = options.ended_job};
   if (!options.max_size.empty()) request.max_layer_bytes = parse_size(options.max_size);
   const GarbageReport report = collect_garbage(load_configuration(), request, std::move(stop));
   warn_of(report.broken);
@@ -93,6 +96,12 @@ void add_gc(CLI::App& program, Action& chosen) {
       ->add_option("--max-size", options->max_size,
                    "Keep at most this much of cached layers: 50G, 0 (default: gc.layer_cache)")
       ->type_name("SIZE");
+  command
+      ->add_option(
+          "--ended-job", options->ended_job,
+          "A Slurm job that has ended, for its epilog: its --container-scope=job containers go (default: those of\n"
+          "jobs that Slurm does not know any more)")
+      ->type_name("ID");
   command->add_flag_callback(
       "--dry-run,-n", [options] { options->effect = Effect::report; }, "Only say what would go");
   command->add_flag_callback(

@@ -78,7 +78,8 @@ class ProgressDisplay::PlainView : public View {
     if (is_complete) say_start(snapshot);
     for (const std::string& note : notes) say(note);
     // Until there are layers a line would only say the same again; what a wait is for, its note has said.
-    const bool is_news = !snapshot.items.empty() || !has_spoken_;
+    const bool is_hushed = options_.is_hushed != nullptr && *options_.is_hushed;
+    const bool is_news = !snapshot.items.empty() || !(has_spoken_ || is_hushed);
     if (is_news && Clock::now() - last_line_ >= options_.line_interval) say(progress_line(snapshot));
   }
 

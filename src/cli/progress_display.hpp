@@ -2,6 +2,7 @@
 // elsewhere.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -22,6 +23,7 @@ struct DisplayOptions {
   Direction direction = Direction::fetch;
   int fd = 2;
   Verbosity verbosity = Verbosity::normal;
+  const std::atomic<bool>* is_hushed = nullptr;  ///< while true, no plain line tells of work that has not begun
   std::chrono::milliseconds frame_interval{100};
   std::chrono::milliseconds line_interval{5000};
 };

@@ -9,6 +9,9 @@
 
 namespace mlctr::cli {
 
+PullResult pull_with_progress(const PullRequest& request, const Configuration& configuration,
+                              const DisplayOptions& display, std::stop_token stop);
+
 /// `name` is the image as the user typed it.
 PullResult pull_with_progress(const PullRequest& request, const Configuration& configuration, const std::string& name,
                               Verbosity verbosity, std::stop_token stop);

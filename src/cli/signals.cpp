@@ -92,7 +92,10 @@ class SignalWatch {
 
   void handle(int signal_number) {
     if (signal_number == SIGTSTP) return suspend();
-    if (signal_number == SIGQUIT || received_ != 0) {
+    // A task of Slurm's that is told to end gets SIGTERM twice where its parent ends of it as well.
+    const bool is_impatience = received_ != 0 && signal_number == SIGINT;
+    if (received_ != 0 && !is_impatience && signal_number != SIGQUIT) return;
+    if (signal_number == SIGQUIT || is_impatience) {
       restore_terminal();
       if (signal_number == SIGQUIT) die_of_signal(SIGQUIT);
       ::_exit(130);  // the one exit outside main: unwinding is what the user no longer waits for

@@ -128,6 +128,7 @@ std::vector<std::string> wrap_component(const SrunComponent& component, const st
   }
   append(words, component.words);
   append(words, {mlctr, "step", "run"});
+  if (has_option(component, "quiet")) words.emplace_back("--quiet");
   for (const GivenOption& option : container) words.push_back(to_word(option));
   words.emplace_back("--");
   append(words, component.command);

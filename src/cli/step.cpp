@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -23,7 +24,7 @@
 #include "base/printable.hpp"
 #include "cli/commands.hpp"
 #include "cli/figures.hpp"
-#include "cli/find_or_pull.hpp"
+#include "cli/import_image.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/signals.hpp"
@@ -39,6 +40,7 @@ struct StepWords {
   std::vector<GivenOption> options;
   std::string socket;                ///< --socket: a descriptor's number
   std::vector<std::string> scripts;  ///< --script: files of the host's that the container shows in their places
+  bool is_quiet = false;             ///< --quiet: srun's own, as far as it is known here
   std::vector<std::string> command;
 };
 
@@ -57,6 +59,9 @@ StepWords parse_words(const std::vector<std::string>& words) {
     } else if (takes(words, at, "--socket")) {
       parsed.socket = words[at + 1];
       at += 2;
+    } else if (words[at] == "--quiet") {
+      parsed.is_quiet = true;
+      ++at;
     } else if (takes(words, at, "--script")) {
       parsed.scripts.push_back(words[at + 1]);
       at += 2;
@@ -74,14 +79,12 @@ runtime::Mount mount_of(const std::string& script) {
   return {.source = runtime::BindMount{script}, .target = script, .attributes = 0};
 }
 
-// In pyxis's words, which scripts look for.
-BaseImage import_image(const Configuration& configuration, const std::string& image) try {
-  return find_or_pull_image(configuration, image, {});
-} catch (const StoppedBySignal&) {
-  throw;
-} catch (Error& error) {
-  error.add_context(fmt::format("failed to import docker image: {}", printable(image, 4096)));
-  throw;
+// What the settings say where neither an option nor a variable does.
+void add_scope(std::vector<GivenOption>& options, ContainerScope scope) {
+  const std::string_view name = "container-scope";
+  const auto has_name = [&](const GivenOption& given) { return given.option->name == name; };
+  if (scope == ContainerScope::global || std::ranges::any_of(options, has_name)) return;
+  options.push_back(std::move(take_container_option({"--container-scope=job"}, 0)->given));
 }
 
 StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
@@ -89,10 +92,14 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
   for (GivenOption& option : options_of_variables(host.environment, words.options)) {
     words.options.push_back(std::move(option));
   }
+  add_scope(words.options, configuration.container_scope);
   StepRequest request = make_step_request(words.options, step, host);
   for (const std::string& script : words.scripts) request.mounts.push_back(mount_of(script));
   request.command = std::move(words.command);
-  request.find_image = [&configuration](const std::string& image) { return import_image(configuration, image); };
+  const Verbosity verbosity = words.is_quiet || configuration.is_step_quiet ? Verbosity::quiet : Verbosity::normal;
+  request.find_image = [&configuration, step, verbosity](const std::string& image) {
+    return import_image(configuration, step, image, verbosity);
+  };
   request.tell = [](const std::string& line) { say(line); };
   return request;
 }

@@ -93,7 +93,8 @@ void read_name(StepRequest& request, const Given& given) {
   check_container_name(request.name);
   const std::string scope = given.only_value("container-scope");
   if (scope == "job") {
-    request.name = fmt::format("job{}.{}", request.step.job, request.name);
+    request.job = request.step.job;
+    request.name = fmt::format("job{}.{}", request.job, request.name);
   } else if (!scope.empty() && scope != "global") {
     throw UsageError(fmt::format("--container-scope: no such scope: {}", printable(scope)), "it is global or job");
   }

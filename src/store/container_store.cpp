@@ -31,12 +31,13 @@ bool is_name_character(char c) {
 }
 
 std::string to_json(const ContainerRecord& record) {
-  return nlohmann::ordered_json{{"name", record.name},
-                                {"image", record.image},
-                                {"manifest_digest", record.manifest_digest},
-                                {"created_at", record.created_at},
-                                {"file_changed_at", record.file_changed_at}}
-      .dump(2);
+  nlohmann::ordered_json json{{"name", record.name},
+                              {"image", record.image},
+                              {"manifest_digest", record.manifest_digest},
+                              {"created_at", record.created_at},
+                              {"file_changed_at", record.file_changed_at}};
+  if (!record.job.empty()) json["job"] = record.job;
+  return json.dump(2);
 }
 
 ContainerRecord parse_record(const std::filesystem::path& file) {
@@ -46,7 +47,8 @@ ContainerRecord parse_record(const std::filesystem::path& file) {
             .image = json.at("image"),
             .manifest_digest = json.at("manifest_digest"),
             .created_at = json.at("created_at"),
-            .file_changed_at = json.value("file_changed_at", std::int64_t{0})};
+            .file_changed_at = json.value("file_changed_at", std::int64_t{0}),
+            .job = json.value("job", "")};
   } catch (const nlohmann::json::exception&) {
     throw Error(fmt::format("{} is not a container's record", file.string()),
                 fmt::format("`mlctr rm {}` removes the container", file.parent_path().filename().string()));

@@ -26,6 +26,7 @@ struct ContainerRecord {
   std::string manifest_digest;       ///< empty for a squashfs file that is no image of mlctr's
   std::int64_t created_at = 0;       ///< seconds since 1970
   std::int64_t file_changed_at = 0;  ///< of a squashfs file's content, in nanoseconds since 1970; 0: not known
+  std::string job{};                 ///< the Slurm job that it ends with; empty: none
 };
 
 /// When the content of a file, or of what a link leads to, changed: ContainerRecord::file_changed_at; 0 where that

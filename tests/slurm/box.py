@@ -59,6 +59,13 @@ def began(pid):
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def is_named(pid, name):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text() == f"{name}\n"
+    except OSError:
+        return False  # it went this moment
+
+
 def processes_with(variable):
     """Pids of the processes whose environment has NAME=VALUE."""
     found = []
@@ -97,6 +104,7 @@ class SlurmBox:
 
     def start(self, **popen):
         """popen: of the machines' first processes; by default they outlive whoever starts them."""
+        self.popen = popen
         self.directory.mkdir(exist_ok=True)
         self.directory.chmod(0o755)
         for name in ("run", "log", "spool", "spool/slurmctld", *(f"spool/{node}" for node in NODES), "home"):
@@ -115,7 +123,7 @@ class SlurmBox:
         for node in NODES:
             self._start_machine(node, [f"slurmd -D -N {node}"], popen)
         (self.directory / "state.json").write_text(json.dumps({"machines": self.machines, "cgroup": self.cgroup}))
-        until(self._is_idle, f"a cluster whose nodes are all idle: see {self.directory}/log")
+        self.wait_until_idle()
         return self
 
     def _start_machine(self, name, services, popen):
@@ -135,8 +143,27 @@ class SlurmBox:
         pid = process.pid if name == "login" else int(children[0])
         self.machines[name] = [pid, began(pid)]
 
+    def wait_until_idle(self):
+        until(self._is_idle, f"a cluster whose nodes are all idle: see {self.directory}/log")
+
+    def reboot(self, node):
+        """All its processes, and what is in its /tmp, /run and /dev/shm, are gone at once."""
+        os.kill(self.machines[node][0], signal.SIGKILL)
+        until(lambda: began(self.machines[node][0]) is None, f"the end of {node}", END_SECONDS)
+        (self.directory / f"run/{node}.up").unlink()
+        self._start_machine(node, [f"slurmd -D -N {node}"], self.popen)
+
+    def restart_slurmd(self, node):
+        """As an update of Slurm does it: steps go on."""
+        inside = f"/proc/{self.machines[node][0]}/ns/pid"
+        running = [pid for pid in processes_with(f"SLURM_CONF={self.directory}/slurm.conf") if is_named(pid, "slurmd") and os.path.samefile(f"/proc/{pid}/ns/pid", inside)]
+        for pid in running:
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: not any(began(pid) for pid in running), f"the end of {node}'s slurmd", END_SECONDS)
+        self.run("sh", "-c", f"slurmd -N {node} > {self.directory}/log/{node}.again 2>&1 < /dev/null", node=node, user="root")
+
     def _is_idle(self):
-        found = self.run("sinfo", "--noheader", "--Node", "--format=%T", user="root").stdout.split()
+        found = self.run("sinfo", "--noheader", "--partition=all", "--Node", "--format=%T", user="root").stdout.split()
         return found == ["idle"] * len(NODES)
 
     # Taking down

@@ -130,6 +130,17 @@ class Exec(RunningStepCase):
             self.assertEqual(self.exec(f"{job}.1", "sh", "-c", "echo $SLURM_STEP_ID", node=node)[0], "1\n")
 
 
+class Components(RunningStepCase):
+    def test_of_a_heterogeneous_job(self):
+        part = [f"--container-image={image()}", "sh", "-c", "echo $(hostname) $SLURM_JOB_ID; sleep 1000; true"]
+        process = self.start(*self.words_of_srun("--unbuffered", "-w", "n1", "-n1", *part, ":", "-w", "n2", "-n1", *part))
+        told = sorted(process.stdout.readline().split() for _ in range(2))
+        self.assertEqual([node for node, _ in told], ["n1", "n2"])
+        job = told[0][1]
+        for component, node in (("+0", "n1"), ("+1", "n2"), ("+1.0", "n2")):
+            self.assertEqual(self.exec(f"{job}{component}", "sh", "-c", "hostname; cat /etc/motd")[0], f"{node}\nlayer three\n")
+
+
 class Mistakes(RunningStepCase):
     def test_no_such_job(self):
         self.exec_fails("999999", says="no job 999999")

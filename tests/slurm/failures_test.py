@@ -17,7 +17,17 @@ def nodes_told(errors, cause):
     return sorted(found)
 
 
-class Causes(SlurmTestCase):
+class SmallDisks(SlurmTestCase):
+    def small_disk(self, node):
+        """A directory of the node's that a container does not fit into."""
+        directory = f"/run/small-{self.home.name}"
+        for words in (["mkdir", directory], ["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "small", directory]):
+            self.checked(self.box.run(*words, node=node, user="root"))
+        self.addCleanup(self.box.run, "umount", directory, node=node, user="root")
+        return directory
+
+
+class Causes(SmallDisks):
     def test_each_node_is_told_once(self):
         """The store is in a home that all nodes share: in one line, but for a node that came late."""
         for words, cause in (
@@ -28,6 +38,35 @@ class Causes(SlurmTestCase):
             with self.subTest(cause):
                 errors = self.fails("-N3", "-n12", *words, "echo", "ran", says=re.escape(cause))
                 self.assertEqual(nodes_told(errors, cause), list(NODES), errors)
+
+    def assert_told(self, errors, nodes, cause, hint):
+        """In one line with its nodes, and one that says what to do; nothing else but Slurm's own."""
+        lines = [line for line in errors.splitlines() if not line.startswith(("srun: ", "slurmstepd: "))]
+        self.assertEqual(len(lines), 2, errors)
+        self.assertRegex(lines[0], rf"\Amlctr: error: {re.escape(nodes)}: [^\n]*{cause}")
+        self.assertRegex(lines[1], rf"\A *hint: [^\n]*{hint}")
+
+    def test_a_full_disk_on_one_node(self):
+        small = self.small_disk("n1")
+        for node in NODES:
+            for words in (["-m", "1777", small], ["-m", "700", "-o", self.box.user, f"{small}/containers"]):
+                self.checked(self.box.run("install", "-d", *words, node=node, user="root"))
+        self.checked(self.run_command("sh", "-c", f"cat /dev/zero > {small}/full 2>/dev/null; [ -s {small}/full ]", node="n1"))
+        (self.home / ".config/mlctr/mlctr.toml").write_text(f'containers = "{small}/containers"\n')
+        self.checked(self.run_command(self.mlctr, "pull", "--quiet", image()))
+        words = ["-N3", "-n6", f"--container-image={image()}", "--container-name=c"]
+        _, errors = self.srun(*words, "true", status=None)
+        self.assert_told(errors, "n1", f"cannot make the container c: [^\n]*{small}[^\n]*: No space left on device", "MLCTR_CONTAINERS")
+        errors = self.fails("-w", "n1", *words[2:], "echo", "ran")
+        self.assert_told(errors, "n1", "No space left on device", "MLCTR_CONTAINERS")
+
+    def test_an_image_of_another_machine(self):
+        other = image(architecture="s390x")
+        errors = self.fails("-N3", "-n6", f"--container-image={other}", "echo", "ran")
+        self.assert_told(errors, "n[1-3]", rf"failed to import docker image: {re.escape(other)}: .*s390x", "")
+        self.checked(self.run_command(self.mlctr, "pull", "--quiet", "--arch", "s390x", other))
+        errors = self.fails("-N3", "-n6", f"--container-image={other}", "echo", "ran")
+        self.assert_told(errors, "n[1-3]", "is for s390x, this machine is", "--arch")
 
     def test_one_line_a_node_where_they_share_nothing(self):
         errors = self.fails("-N3", "-n6", "--container-image=/no/such.sqsh", "echo", "ran", env={"MLCTR_STORE": "/run/lock/mlctr-store"})
@@ -59,16 +98,31 @@ class AtStart(SlurmTestCase):
         process.kill()
         self.checked(self.run_command("scancel", "--me"))
 
+    ALONE = "(setsid sleep 1000 &)"  # whose parent is none of the step's: linuxproc, which follows parents, never finds it
 
-class Saving(SlurmTestCase):
-    def small_disk(self, node):
-        """A directory of the node's that a container does not fit into."""
-        directory = f"/run/small-{self.home.name}"
-        for words in (["mkdir", directory], ["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "small", directory]):
-            self.checked(self.box.run(*words, node=node, user="root"))
-        self.addCleanup(self.box.run, "umount", directory, node=node, user="root")
-        return directory
+    def test_what_a_task_left_alone_ends_with_the_step(self):
+        """Without a container it would stay for good, and srun wait for its output."""
+        for name in ([], ["--container-name=c"]):
+            self.in_container("-N2", "-n4", *name, "sh", "-c", self.ALONE, seconds=60)
+            self.assert_nothing_is_left()
 
+    def test_what_another_step_left_alone_stays(self):
+        """In a named container each step's end is its own affair."""
+        other = self.start(*self.words_of_srun("-w", "n1", f"--container-image={image()}", "--container-name=c", "sh", "-c",
+                                               f"{self.ALONE}; echo ready; while [ ! -e /go ]; do sleep 0.05; done; pidof sleep > /dev/null && echo there"))  # fmt: skip
+        self.assertEqual(other.stdout.readline(), "ready\n")
+        self.srun("-w", "n1", "--container-name=c", "sh", "-c", f"{self.ALONE}; touch /go")
+        self.assertEqual(other.communicate(timeout=60)[0], "there\n")
+
+    def test_srun_is_killed_and_slurm_misses_a_process(self):
+        process = self.start(*self.words_of_srun("-N3", "-n6", "--unbuffered", f"--container-image={image()}", "sh", "-c", f"{self.ALONE}; echo ready; sleep 1000"))
+        for _ in range(6):
+            self.assertEqual(process.stdout.readline(), "ready\n")
+        process.kill()
+        self.checked(self.run_command("scancel", "--me"))
+
+
+class Saving(SmallDisks):
     def test_a_failure_at_its_end_is_the_steps(self):
         """The tasks have run: the disk turns out too small, or the directory is no longer there."""
         gone = self.home / "out"

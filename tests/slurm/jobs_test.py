@@ -30,6 +30,20 @@ class Names(SlurmTestCase):
         errors = self.fails("-w", "n2", "--container-name=here", "echo", "ran", says=["n2.*here", "--container-image"])
         self.assertNotIn("No such file", errors)
 
+    def test_a_missing_name_is_told_with_the_nodes_that_have_it(self):
+        def errors():
+            return self.fails("-w", "n2", "--container-name=here", "echo", "ran", says="n2: no container here on this node")
+
+        self.assertNotIn("though on", errors())
+        self.in_container("-w", "n1,n3", "-n2", "--container-name=here", "true")
+        told = errors()
+        self.assertIn("this node, though on n[1,3], and no --container-image", told)
+        self.assertIn("hint: --nodelist=n[1,3] runs where it is", told)
+        self.checked(self.run_command(self.mlctr, "rm", "here", node="n1"))
+        self.assertRegex(errors(), r"this node, though on n3, and")
+        shutil.rmtree(self.root_of("n3") / self.local.relative_to("/"))  # a record that is no longer true
+        self.fails("-w", "n3", "--container-name=here", "echo", "ran", says="n3: no container here on this node, and")
+
     def test_flags(self):
         named = ["-w", "n1", f"--container-image={image()}"]
         self.fails(*named, "--container-name=c:exec", "echo", "ran", says="c")
@@ -59,6 +73,27 @@ class Names(SlurmTestCase):
     def test_job_scope(self):
         self.in_container("-w", "n1", "--container-name=c", "--container-scope=job", "true")
         self.fails("-w", "n1", "--container-name=c", "--container-scope=job", "echo", "ran", says="c")
+
+    def names_on(self, node):
+        return [path.name for path in (self.root_of(node) / self.local.relative_to("/")).glob("*")]
+
+    def test_job_scope_by_the_settings(self):
+        """The job's steps share it; it goes once the job has ended, with the next gc or in the epilog."""
+        with (self.home / ".config/mlctr/mlctr.toml").open("a") as settings:
+            settings.write('[slurm]\ncontainer_scope = "job"\n')
+        self.in_container("-w", "n1", "--container-name=c", "--container-scope=global", "true")
+        script = f"srun --container-image={image()} --container-name=c touch /made\n{self.mlctr} gc > /dev/null\nsrun --container-name=c ls /made"
+        self.assertEqual(self.sbatch(script, "-w", "n1"), (0, "/made\n"))
+        self.assertEqual(len(self.names_on("n1")), 2)
+        until(lambda: self.checked(self.run_command(self.mlctr, "gc", node="n1")) and len(self.names_on("n1")) == 1, "a gc that knows of the job's end")
+        self.assertEqual(self.names_on("n1"), ["c"])
+
+    def test_job_scope_and_the_epilog(self):
+        words = [f"--container-image={image()}", "--container-name=c", "--container-scope=job", "sh", "-c", "echo $SLURM_JOB_ID"]
+        first, second = (self.srun("-w", "n1", *words)[0].strip() for _ in range(2))
+        settings = {"MLCTR_CONTAINERS": self.local, "MLCTR_STORE": self.home / ".local/share/mlctr", "SLURM_JOB_USER": self.box.user, "SLURM_JOB_ID": first}
+        self.checked(self.box.run(self.box.directory / "bin/epilog.sh", node="n1", user="root", env=settings))
+        self.assertEqual(self.names_on("n1"), [f"job{second}.c"])
 
 
 class Saves(SlurmTestCase):
@@ -134,6 +169,37 @@ class Endings(SlurmTestCase):
                 subprocess.run(["kill", "-KILL", str(pid)], capture_output=True)
 
 
+class Nodes(SlurmTestCase):
+    """What happens to nodes while steps run there."""
+
+    def waiting(self, *options):
+        """A step on n1 in the container c, in a place that outlives the node's own /tmp."""
+        self.local = self.home / "disk"
+        (self.home / ".config/mlctr/mlctr.toml").write_text(f'containers = "{self.local}"\n')
+        words = [f"--container-image={image()}", "--container-name=c", *options, "sh", "-c", f"touch /kept; echo ready; until [ -e {self.home}/go ]; do sleep 0.05; done"]
+        process = self.start(*self.words_of_srun("-w", "n1", "-n2", "--unbuffered", *words))
+        for _ in range(2):
+            self.assertEqual(process.stdout.readline(), "ready\n")
+        return process
+
+    def test_slurmd_is_restarted(self):
+        process = self.waiting()
+        self.box.restart_slurmd("n1")
+        self.write("go", "")
+        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(self.srun("-w", "n1", "--container-name=c", "ls", "/kept")[0], "/kept\n")
+
+    def test_a_node_is_rebooted(self):
+        """Its processes are gone at once, and what is in its /tmp and /run; its disk is not."""
+        process = self.waiting()
+        self.box.reboot("n1")
+        self.run_command("scancel", "--me")
+        process.communicate(timeout=60)
+        self.box.wait_until_idle()
+        self.assertEqual(self.srun("-w", "n1", "--container-name=c", "ls", "/kept")[0], "/kept\n")
+        self.in_container("-w", "n1", "true")
+
+
 class Batch(SlurmTestCase):
     def test_the_cards_third_line(self):
         script = "srun -w n1 --container-name=py38 cat /etc/mine"
@@ -173,12 +239,34 @@ class Batch(SlurmTestCase):
         out = self.checked(self.run_command("salloc", "-Q", "-n1", ":", "-n2", *words))[0]
         self.assertEqual(sorted(out.split("\n")), sorted(["", *3 * ["layer three"], *2 * [f"{self.box.account.pw_uid}"]]))
 
-    def test_requeue(self):
-        script = f"srun --container-image={image()} --container-name=c sh -c 'touch /$SLURM_RESTART_COUNT; ls -d /0 /1 2>/dev/null; [ $SLURM_RESTART_COUNT ] || sleep 1000'"
-        self.write("script.sh", f"#!/bin/sh\n{script}\n")
-        words = ["sbatch", "--parsable", "--requeue", "-w", "n1", "--output=batch.out", "script.sh"]
+    def submitted(self, *options):
+        """A job whose one step tells how often it was started, and then waits; by name, in a container that it has on n1."""
+        step = "echo run $SLURM_RESTART_COUNT >> /runs; cat /runs; sleep 1000; true"
+        self.write("script.sh", f"#!/bin/sh\nsrun --unbuffered --container-image={image()} --container-name=c sh -c '{step}'\n")
+        words = ["sbatch", "--parsable", "--requeue", "-w", "n1", "--open-mode=append", "--output=batch.out", *options, "script.sh"]
         job = self.checked(self.run_command(*words, env={"PATH": self.path_with_shim()}))[0].strip()
-        until(lambda: self.processes(), "the job's start")
+        self.addCleanup(self.run_command, "scancel", job)
+        self.until_it_said("run\n")
+        return job
+
+    def until_it_said(self, text):
+        out = self.home / "batch.out"
+        until(lambda: out.exists() and text in out.read_text(), f"{text!r} in the job's output")
+
+    def until_pending(self, job):
+        until(lambda: self.run_command("squeue", "--noheader", f"--jobs={job}", "--format=%T").stdout == "PENDING\n", "the job in the queue again")
+
+    def test_requeue(self):
+        job = self.submitted()
         self.checked(self.run_command("scontrol", "requeue", job))
-        self.assertEqual(self.run_command("scontrol", "release", job).returncode in (0, 1), True)
-        self.run_command("scancel", job)
+        self.until_pending(job)
+        until(lambda: not self.processes() and not self.leftovers(), "the end of the first run's container")
+        # Slurm lets it wait for some minutes; another may use the container meanwhile.
+        self.assertEqual(self.srun("-w", "n1", "--container-name=c", "cat", "/runs")[0], "run\n")
+
+    def test_preemption(self):
+        """By a job of a partition that goes first; the other one goes back into the queue."""
+        job = self.submitted("--exclusive")
+        out = self.srun("-w", "n1", "--partition=urgent", "--exclusive", f"--container-image={image()}", "--container-name=c", "cat", "/runs")[0]
+        self.assertEqual(out, "run\n")
+        self.until_pending(job)

@@ -59,6 +59,14 @@ class Exchange(SlurmTestCase):
         self.exchange("pmi2", "--container-name=mpi", "--container-remap-root")
         self.exchange("pmix", "--container-name=mpi")
 
+    def test_root_inside_is_told_what_pmix_makes_of_it(self):
+        """Once, and only where several tasks may want to find each other."""
+        for words, times in (("--mpi=pmix", 1), ("--mpi=pmi2", 0)):
+            _, errors = self.srun("-N2", "-n4", words, f"--container-image={image()}", "--container-remap-root", "true")
+            self.assertEqual(errors.count("PMIx lets no client in that is root inside"), times, errors)
+        _, errors = self.srun("-n1", "--mpi=pmix", f"--container-image={image()}", "--container-remap-root", "true")
+        self.assertNotIn("PMIx", errors)
+
     def test_in_a_container_that_another_job_started(self):
         """Its directory of PMIx's was not there yet when the container was made."""
         first = self.start(*self.words_of_srun("-N2", "--unbuffered", f"--container-image={image('debian')}", "--container-name=c",

@@ -132,6 +132,14 @@ class Plugin(unittest.TestCase):
         done = self.box.run(f"{self.box.directory}/mlctr", "srun", "-n2", "ls", "/etc/motd", env={"MLCTR_CONTAINER_IMAGE": self.image})
         self.assertEqual((done.returncode, done.stdout), (0, "/etc/motd\n" * 2), done.stderr)
 
+    def test_a_site_whose_containers_are_the_jobs(self):
+        """An option goes first."""
+        self.configure(self.line("container_scope=job"))
+        self.contained("-w", "n1", "--container-name=c", "true")
+        self.assertIn("no container", self.box.srun("-w", "n1", "--container-name=c", "true").stderr)
+        self.contained("-w", "n1", "--container-name=c", "--container-scope=global", "true")
+        self.srun("-w", "n1", "--container-name=c", "--container-scope=global", "true")
+
     # In slurmstepd
 
     def test_a_missing_mlctr(self):

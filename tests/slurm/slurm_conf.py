@@ -40,13 +40,16 @@ def slurm_conf(directory, ports, settings, cgroup):
         KillWait=2
         MinJobAge=300
         SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
+        PreemptType=preempt/partition_prio
+        PreemptMode=REQUEUE
         """
     for node in nodes:
         text += f"""\
         NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={ports[node]} CPUs={CORES_A_NODE} RealMemory=20000 Gres=gpu:{GPUS_A_NODE}
         """
     text += f"""\
-        PartitionName=all Nodes={",".join(nodes)} Default=YES OverSubscribe=FORCE:4
+        PartitionName=all Nodes={",".join(nodes)} Default=YES OverSubscribe=FORCE:4 PriorityTier=1
+        PartitionName=urgent Nodes={",".join(nodes)} PriorityTier=2
         """
     return textwrap.dedent(text) + "".join(f"{line}\n" for line in settings)
 

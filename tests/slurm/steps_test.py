@@ -2,6 +2,7 @@
 import collections
 import json
 import pathlib
+import re
 import shutil
 import signal
 import tempfile
@@ -10,6 +11,11 @@ import registries
 from box import NODES
 from harness import authority
 from slurm_case import SlurmTestCase, image
+
+
+def said(errors):
+    """The lines that are not Slurm's."""
+    return [line for line in errors.splitlines() if not line.startswith("srun: ")]
 
 
 class Images(SlurmTestCase):
@@ -32,7 +38,7 @@ class Images(SlurmTestCase):
         """All ask at once for an image that nobody has."""
         out, errors = self.srun(f"--container-image={image()}", "-N3", "-n24", "cat", "/etc/motd", seconds=170)
         self.assertEqual(out, 24 * "layer three\n")
-        self.assertLessEqual(errors.count("is ready"), 3)
+        self.assertEqual(errors.count(": imported docker image: "), 1)
         self.assertEqual(list((self.home / ".local/share/mlctr/tmp").glob("*")), [])
 
     def test_a_store_that_nodes_share_gets_each_layer_once(self):
@@ -43,13 +49,34 @@ class Images(SlurmTestCase):
             shutil.copy(authority().certificate, self.home / "ca.pem")
             with (self.home / ".config/mlctr/mlctr.toml").open("a") as settings:
                 settings.write(f'[registries."{host}"]\nca_file = "{self.home}/ca.pem"\n')
-            out = self.in_container("-N3", "-n24", "--ntasks-per-node=8", "hostname", image=f"{host}/library/busybox:1", seconds=170)
+            name = f"{host}/library/busybox:1"
+            out, errors = self.srun("-N3", "-n24", "--ntasks-per-node=8", f"--container-image={name}", "hostname", seconds=170)
             counts = collections.Counter(request["path"].rpartition("/")[2] for request in nginx.requests(blob=True))
         self.assertEqual(sorted(out.split()), sorted(8 * NODES))
         described = json.loads(self.checked(self.run_command(self.mlctr, "inspect", "--json", f"{host}/library/busybox:1"))[0])
         layers = [layer["digest"] for layer in described["layers"]]
         self.assertGreater(len(layers), 1)
         self.assertEqual([counts[layer] for layer in layers], [1] * len(layers), counts)
+        lines = said(errors)
+        writer = re.search(r"^mlctr: (n\d): imported ", errors, re.M)[1]
+        lines = [line for line in lines if not re.fullmatch(rf"mlctr: {writer}: importing docker image: {re.escape(name)}: (\d/\d layers, .*|writing .*)", line)]
+        waits = [line for line in lines if re.fullmatch(rf"mlctr: n\d: importing docker image: {re.escape(name)}: waiting for {writer}", line)]
+        self.assertLessEqual(len(waits), 1, errors)
+        self.assert_import(writer, name, [line for line in lines if line not in waits])
+
+    def assert_import(self, node, name, lines):
+        self.assertRegex("\n".join(lines), rf"\Amlctr: {node}: importing docker image: {re.escape(name)}: \d layers, [\d.]+ [kM]?B to fetch\n"
+                                            rf"mlctr: {node}: imported docker image: {re.escape(name)} in [\d.]+ m?s\Z")  # fmt: skip
+
+    def test_an_import_is_two_lines(self):
+        """However many tasks wait for it; nothing where the image is there."""
+        words = ["-w", "n1", "-n8", f"--container-image={image()}"]
+        self.assert_import("n1", image(), said(self.srun(*words, "true")[1]))
+        self.assertEqual(said(self.srun(*words, "true")[1]), [])
+
+    def test_an_import_that_is_quiet(self):
+        quiet = {"env": {"MLCTR_SLURM_QUIET": "1"}} if self.mode == "plugin" else {}
+        self.assertEqual(said(self.srun("-Q", f"--container-image={image()}", "true", **quiet)[1]), [])
 
     def test_squashfs_file(self):
         self.checked(self.run_command(self.mlctr, "pull", "--quiet", image()))

@@ -66,4 +66,10 @@ TEST_CASE("squeue's lines") {
   CHECK(jobs[1].state == "PENDING");
   CHECK(jobs[1].reason == "Resources|odd");
   CHECK(jobs[1].nodes.empty());
+  // Of an array, and of a heterogeneous job.
+  const auto parts = parse_queue("15,14_1|RUNNING|1000|n1|None\n17,16+1|RUNNING|1000|n2|None\n18,18|RUNNING|1000|n2|None\n");
+  REQUIRE(parts.size() == 3);
+  CHECK(parts[0].id == "15");
+  CHECK(parts[1].id == "16+1");
+  CHECK(parts[2].id == "18");
 }

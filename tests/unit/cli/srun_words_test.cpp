@@ -73,7 +73,7 @@ TEST_CASE("options that take their argument as a word of its own") {
                               "-o out-%t -e err -i none",
                               "--export NONE",
                               "--overlap --jobid 12",
-                              "-Q -vvv",
+                              "-vvv",
                               "-p all -A me -q q",
                               "-D /data",
                               "--mem 1G --mem-per-cpu=2G",
@@ -90,6 +90,13 @@ TEST_CASE("options that take their argument as a word of its own") {
     CAPTURE(options);
     CHECK(wrapped(std::string(options) + " --container-name=c -J x sleep -1") ==
           std::string(options) + " -J x /m step run --container-name=c -- sleep -1");
+  }
+}
+
+TEST_CASE("a quiet srun's tasks are quiet about what they import") {
+  for (const std::string option : {"-Q", "--quiet", "-lQ"}) {
+    CHECK(wrapped(option + " --container-name=c -J x true") ==
+          option + " -J x /m step run --quiet --container-name=c -- true");
   }
 }
 
