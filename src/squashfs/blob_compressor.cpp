@@ -20,7 +20,7 @@ constexpr std::size_t k_piece_bytes = 4u << 20;
 constexpr int k_zstd_level = 3;
 
 struct LibIsalDeflate {
-  LateLibrary library{"deflater.so.2", "libisal2"};
+  LateLibrary library{"libisal.so.2", "libisal2"};
   LateFunction<decltype(::isal_deflate)> deflate{library, "isal_deflate"};
   LateFunction<decltype(::isal_deflate_init)> deflate_init{library, "isal_deflate_init"};
   LateFunction<decltype(::crc32_gzip_refl)> crc32{library, "crc32_gzip_refl"};

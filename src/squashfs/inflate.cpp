@@ -42,7 +42,7 @@ std::string_view describe_isal_error(int code) {
 }
 
 struct LibIsal {
-  LateLibrary library{"inflater.so.2", "libisal2"};
+  LateLibrary library{"libisal.so.2", "libisal2"};
   LateFunction<decltype(::isal_inflate)> inflate{library, "isal_inflate"};
   LateFunction<decltype(::isal_inflate_init)> inflate_init{library, "isal_inflate_init"};
   LateFunction<decltype(::isal_inflate_reset)> inflate_reset{library, "isal_inflate_reset"};

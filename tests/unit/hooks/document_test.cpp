@@ -23,7 +23,7 @@ Refused refused_at(std::string_view text) {
   } catch (const DocumentError& error) {
     return {error.line(), error.message()};
   }
-  FAIL("nothing was refused_at");
+  FAIL("nothing was refused");
   return {};
 }
 
