@@ -11,7 +11,6 @@ from gluster import Gluster
 from harness import PullTestCase, is_root
 from sshfs import Sshfs
 
-PYTHON = "library/python:3.8"
 SECONDS = 180  # a lease expires after 30
 
 
@@ -25,7 +24,8 @@ def until(condition, seconds=SECONDS):
 
 
 class SharedStore:
-    """Of the two test cases below: `filesystem` makes it."""
+    """Of the two test cases below: `filesystem` makes it; `image` is pulled, whose tree is `tree`, at `rate` where it should take
+    its time; `program` prints 42 in it."""
 
     def setUp(self):
         super().setUp()
@@ -56,46 +56,50 @@ class SharedStore:
         with registries.nginx() as nginx:
             host = nginx.host["front"]
             self.configure(host)
-            self.finish([self.start_on(number % 2, "pull", "--quiet", f"{host}/{PYTHON}") for number in range(6)])
+            self.finish([self.start_on(number % 2, "pull", "--quiet", f"{host}/{self.image}") for number in range(6)])
             self.assert_each_blob_once(nginx)
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
-        self.assert_undisturbed("python")
+        self.assert_same_tree(self.squashfs_of(f"{host}/{self.image}"), self.tree)
+        self.assert_undisturbed(self.tree)
         self.assert_no_litter()
 
     def test_a_node_that_dies_while_it_pulls(self):
-        with registries.nginx(slow_rate="8m") as nginx:
+        with registries.nginx(slow_rate=self.rate) as nginx:
             host = nginx.host["slow"]
             self.configure(host)
-            first = self.start_on(0, "pull", "--quiet", f"{host}/{PYTHON}")
+            first = self.start_on(0, "pull", "--quiet", f"{host}/{self.image}")
             self.assertTrue(until(lambda: any(self.shared.glob("store/tmp/sha256-*"))), "it did not begin")
-            second = self.start_on(1, "pull", "--quiet", f"{host}/{PYTHON}")
+            second = self.start_on(1, "pull", "--quiet", f"{host}/{self.image}")
             first.send_signal(signal.SIGKILL)
             self.nodes[0][1].kill()  # with all that it held
             first.communicate()
             self.finish([second])
-        self.assert_undisturbed("python")
+        self.assert_undisturbed(self.tree)
 
     def test_gc_on_one_node_beside_pulls_on_the_other(self):
         host = registries.plain().host
-        pulls = [self.start_on(0, "pull", "--quiet", f"{host}/{name}") for name in (PYTHON, "library/busybox:1")]
+        pulls = [self.start_on(0, "pull", "--quiet", f"{host}/{name}") for name in (self.image, "edge/semantics:1")]
         while any(process.poll() is None for process in pulls):
             self.mlctr("gc", "--max-size", "0")
         self.finish(pulls)
-        self.assert_same_tree(self.squashfs_of(f"{host}/{PYTHON}"), "python")
+        self.assert_same_tree(self.squashfs_of(f"{host}/{self.image}"), self.tree)
 
     def test_an_image_runs_on_the_other_node(self):
         host = registries.plain().host
-        self.finish([self.start_on(0, "pull", "--quiet", f"{host}/{PYTHON}")])
-        out, _ = self.mlctr("run", f"{host}/{PYTHON}", "python3", "-c", "print(6 * 7)", env={"MLCTR_CONTAINERS": str(self.home / "containers")})
+        self.finish([self.start_on(0, "pull", "--quiet", f"{host}/{self.image}")])
+        out, _ = self.mlctr("run", f"{host}/{self.image}", *self.program, env={"MLCTR_CONTAINERS": str(self.home / "containers")})
         self.assertEqual(out, "42\n")
 
 
 class WithLocks(SharedStore, PullTestCase):
-    filesystem = Gluster
+    filesystem, image, tree, rate = Gluster, "library/python:3.8", "python", "8m"
+    program = ("python3", "-c", "print(6 * 7)")
 
 
 class WithoutLocks(SharedStore, PullTestCase):
-    filesystem = Sshfs
+    """With a small image: sshfs reads back over its line what was just written."""
+
+    filesystem, image, tree, rate = Sshfs, "library/busybox:1", "busybox", "300k"
+    program = ("sh", "-c", "echo $((6 * 7))")
 
 
 if __name__ == "__main__":
