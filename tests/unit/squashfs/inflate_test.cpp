@@ -21,7 +21,7 @@ std::string gzip(std::string_view text, const char* level = "-6") {
   return result.standard_output;
 }
 
-std::string zstd(std::string_view text) {
+std::string zstd_frame(std::string_view text) {
   std::string packed(ZSTD_compressBound(text.size()), '\0');
   packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
   return packed;
@@ -61,7 +61,7 @@ std::string some_text(std::size_t size) {
 
 TEST_CASE("gzip, zstd and plain streams inflate however they are cut") {
   const std::string text = some_text(100'000);
-  const std::string cases[] = {text, gzip(text), gzip(text, "-1"), zstd(text)};
+  const std::string cases[] = {text, gzip(text), gzip(text, "-1"), zstd_frame(text)};
   for (const std::string& stream : cases) {
     for (const std::size_t in : {1u, 7u, 4096u, 1u << 20}) {
       for (const std::size_t out : {97u, 1u << 17}) {
@@ -81,7 +81,7 @@ TEST_CASE("several members and frames follow each other") {
     const std::string part = some_text(i * 37);
     text += part;
     members += gzip(part);
-    frames += zstd(part);
+    frames += zstd_frame(part);
   }
   const std::string skippable("\x5a\x2a\x4d\x18\x03\0\0\0abc", 11);
   for (const std::size_t in : {1u, 2u, 3u, 5u, 19u, 1000u}) {
@@ -96,7 +96,7 @@ TEST_CASE("several members and frames follow each other") {
 TEST_CASE("hostile input: damaged streams are refused") {
   const std::string text = some_text(50'000);
   const std::string gz = gzip(text);
-  const std::string zst = zstd(text);
+  const std::string zst = zstd_frame(text);
   for (const std::size_t in : {1u, 1u << 20}) {
     for (const std::string& stream : {gz, zst}) {
       for (const std::size_t size : {std::size_t{4}, stream.size() / 2, stream.size() - 1}) {
