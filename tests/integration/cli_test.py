@@ -327,7 +327,7 @@ class Lists(TerminalTestCase):
         layout = self.home / "a-directory-with-a-rather-long-name/layout"
         shutil.copytree(fixtures() / "layouts/busybox", layout)
         self.pull(f"oci:{layout}:1")
-        terminal = self.terminal(70)
+        terminal = self.terminal(70, rows=60)
         for command, end in (("images", "MB"), ("config", None)):
             terminal.run(f"clear; mlctr {command}; echo done")
             screen = terminal.wait_for("^done\nprompt>$")

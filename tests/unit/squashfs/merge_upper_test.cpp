@@ -249,7 +249,8 @@ TEST_CASE("a mask leaves files out, gives others a content, and goes by paths, n
   CHECK(content(image, "/opt/conf") == "of the upper");
   CHECK(content(image, "/opt/empty") == "");
   CHECK(content(image, "/written/file") == "of the upper");
-  const auto& names = tree_of(image).directory(k_root).children;
+  const auto tree = tree_of(image);
+  const auto& names = tree.directory(k_root).children;
   CHECK_FALSE(names.contains("made"));
   CHECK_FALSE(names.contains("gone"));  // a program had removed them before they were made anew
   CHECK_FALSE(names.contains("gone.txt"));
