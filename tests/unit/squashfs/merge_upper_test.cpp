@@ -242,13 +242,13 @@ TEST_CASE("a mask leaves files out, gives others a content, and goes by paths, n
       {.contents = {{"etc/own", "masked"}},
        .left_out = {"etc/cache", "etc/conf"},
        .left_out_if_empty = {"made", "made/deep", "written", "written/file", "etc/empty", "gone", "gone.txt"}});
-  CHECK(content(image, "/etc/cache") == "of the base");
-  CHECK(content(image, "/etc/conf") == "nothing there");
-  CHECK(content(image, "/etc/own") == "masked");
-  CHECK(content(image, "/etc/empty") == "nothing there");
-  CHECK(content(image, "/opt/conf") == "of the upper");
-  CHECK(content(image, "/opt/empty") == "");
-  CHECK(content(image, "/written/file") == "of the upper");
+  CHECK(merged_content(image, "/etc/cache") == "of the base");
+  CHECK(merged_content(image, "/etc/conf") == "nothing there");
+  CHECK(merged_content(image, "/etc/own") == "masked");
+  CHECK(merged_content(image, "/etc/empty") == "nothing there");
+  CHECK(merged_content(image, "/opt/conf") == "of the upper");
+  CHECK(merged_content(image, "/opt/empty") == "");
+  CHECK(merged_content(image, "/written/file") == "of the upper");
   const auto tree = tree_of(image);
   const auto& names = tree.directory(k_root).children;
   CHECK_FALSE(names.contains("made"));
