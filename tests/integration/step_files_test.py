@@ -121,7 +121,7 @@ class Entrypoints(StepTestCase):
         step = subprocess.Popen(self.step_command("hold", 1, *mlctr, "true"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.home)
         try:
             until((meeting / "entered").exists, "the start of the entrypoint")
-            task = int(pathlib.Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text())
+            task = int(pathlib.Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text().split()[-1])
             os.kill(task, signal.SIGKILL)
             until(lambda: " (mlctr) Z " in pathlib.Path(f"/proc/{task}/stat").read_text(), "the task's end")
             (meeting / "go").touch()
