@@ -17,8 +17,7 @@ constexpr std::uint64_t k_max_answer_bytes = 64 * 1024;
 constexpr unsigned k_attempts = 2;  // someone is waiting at a prompt
 
 Endpoint endpoint_of(const std::string& registry, const Configuration& configuration) {
-  // Docker Hub's API answers under a name of its own.
-  Endpoint endpoint{.host = registry == "docker.io" ? "registry-1.docker.io" : registry, .path_prefix = {}};
+  Endpoint endpoint{.host = api_host(registry), .path_prefix = {}};
   const auto configured = configuration.registries.find(registry);
   endpoint.plain_http = configured != configuration.registries.end() && configured->second.plain_http;
   return endpoint;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 
@@ -41,9 +42,7 @@ void check_no_password(const std::string& url) {
 
 bool is_git_reference(std::string_view text) {
   constexpr std::string_view k_others = "-._/@+#";
-  const auto is_allowed = [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || k_others.find(c) != k_others.npos;
-  };
+  const auto is_allowed = [&](char c) { return is_alphanumeric(c) || k_others.find(c) != k_others.npos; };
   return !text.empty() && !text.starts_with('-') && text.find("..") == text.npos && text.find("@{") == text.npos &&
          std::ranges::all_of(text, is_allowed);
 }

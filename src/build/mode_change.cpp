@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <charconv>
-
 #include "base/error.hpp"
+#include "base/number.hpp"
 #include "base/printable.hpp"
 
 namespace mlctr::build {
@@ -58,11 +57,9 @@ mode_t spread_to_all(mode_t mode, char who) {
 ModeChange ModeChange::parse(const std::string& text) {
   ModeChange change;
   change.text_ = text;
-  unsigned octal = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), octal, 8);
-  if (error == std::errc() && end == text.data() + text.size()) {
-    if (octal > k_mode_bits) refuse_mode(text);
-    change.edits_ = {{.who = k_mode_bits, .operation = '=', .bits = octal}};
+  if (const auto octal = parse_number<unsigned>(text, 8)) {
+    if (*octal > k_mode_bits) refuse_mode(text);
+    change.edits_ = {{.who = k_mode_bits, .operation = '=', .bits = *octal}};
     return change;
   }
   for (std::size_t begin = 0; begin <= text.size();) {
