@@ -1,23 +1,49 @@
 #include "runtime/block_cache.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 
 namespace mlctr::runtime {
 
-SpareBuffers::Buffer SpareBuffers::take(std::size_t size_bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto fitting = std::ranges::find_if(
-        spares_, [&](const auto& spare) { return spare.first != nullptr && spare.second == size_bytes; });
-    if (fitting != spares_.end()) return std::move(fitting->first);
-  }
-  return std::make_unique_for_overwrite<std::byte[]>(size_bytes);
+namespace {
+
+// The kernel has a limit of mappings (65530), which a cache full of small blocks would reach; malloc has their pages.
+constexpr std::size_t k_mapped_from_bytes = 32768;
+
+}  // namespace
+
+PresentMemory::PresentMemory(std::size_t size_bytes) : size_bytes_(size_bytes) {
+  void* const data = size_bytes < k_mapped_from_bytes ? std::malloc(std::max<std::size_t>(size_bytes, 1))
+                                                      : ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
+                                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (data == nullptr || data == MAP_FAILED) throw std::bad_alloc();
+  data_ = static_cast<std::byte*>(data);
 }
 
-void SpareBuffers::give(Buffer buffer, std::size_t size_bytes) noexcept {
+PresentMemory::~PresentMemory() {
+  if (size_bytes_ < k_mapped_from_bytes) {
+    std::free(data_);
+  } else {
+    ::munmap(data_, size_bytes_);
+  }
+}
+
+PresentMemory SpareBuffers::take(std::size_t size_bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto fitting = std::ranges::find(spares_, size_bytes, &PresentMemory::size_bytes);
+    if (fitting != spares_.end()) return std::move(*fitting);
+  }
+  return PresentMemory(size_bytes);
+}
+
+void SpareBuffers::give(PresentMemory buffer) noexcept {
   const std::lock_guard lock(mutex_);
-  const auto room = std::ranges::find_if(spares_, [](const auto& spare) { return spare.first == nullptr; });
-  if (room != spares_.end()) *room = {std::move(buffer), size_bytes};
+  const auto room = std::ranges::find(spares_, nullptr, &PresentMemory::data);
+  if (room != spares_.end()) *room = std::move(buffer);
 }
 
 struct BlockCache::Entry {

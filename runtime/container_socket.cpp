@@ -104,7 +104,11 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
                                      std::string_view request) {
   const Fd socket_directory(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!socket_directory) return std::nullopt;
-  const auto socket = connect(socket_directory, name);
+  return ask_container(socket_directory, name, request);
+}
+
+std::optional<Message> ask_container(const Fd& directory, const std::string& name, std::string_view request) {
+  const auto socket = connect(directory, name);
   if (!socket) return std::nullopt;
   const timeval patience{.tv_sec = 5, .tv_usec = 0};
   ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -115,7 +119,7 @@ std::optional<Message> ask_container(const std::filesystem::path& directory, con
     // It ended this moment, or was killed with the question unread.
     if (error.errno_value() == EPIPE || error.errno_value() == ECONNRESET) return std::nullopt;
     if (error.errno_value() != EAGAIN) throw;
-    throw Error(fmt::format("the server of the container at {} does not answer", (directory / name).string()),
+    throw Error(fmt::format("the server of the container {} does not answer", name),
                 "if it is stopped, `pkill -CONT mlctr-server` lets it go on");
   }
 }

@@ -62,6 +62,9 @@ class ContainerSocket {
 std::optional<Message> ask_container(const std::filesystem::path& directory, const std::string& name,
                                      std::string_view request);
 
+/// The same for an open directory, from wherever the caller is by now.
+std::optional<Message> ask_container(const Fd& directory, const std::string& name, std::string_view request);
+
 /// Whether a server listens there, answering or not.
 bool has_server(const std::filesystem::path& directory, const std::string& name);
 

@@ -29,17 +29,21 @@ std::string find_zone() {
 
 }  // namespace
 
-Host look_at_host() {
+void find_user_names(Host& host) {
+  if (const passwd* user = ::getpwuid(host.uid)) host.user_name = user->pw_name;
+  if (const group* group = ::getgrgid(host.gid)) host.group_name = group->gr_name;
+}
+
+Host look_at_host(UserNames names) {
   Host host;
   host.uid = ::geteuid();
   host.gid = ::getegid();
   const char* home = std::getenv("HOME");
-  // The user database may be a network's (LDAP): asked once, and whatever it answers will do.
-  if (const passwd* user = ::getpwuid(host.uid)) {
-    host.user_name = user->pw_name;
-    if (home == nullptr || *home != '/') home = user->pw_dir;
+  if (home == nullptr || *home != '/') {
+    const passwd* const user = ::getpwuid(host.uid);
+    home = user == nullptr ? nullptr : user->pw_dir;
   }
-  if (const group* group = ::getgrgid(host.gid)) host.group_name = group->gr_name;
+  if (names == UserNames::found) find_user_names(host);
   std::error_code error;
   if (home != nullptr && std::filesystem::is_directory(home, error))
     host.home = std::filesystem::path(home).lexically_normal();

@@ -12,7 +12,7 @@ namespace mlctr::runtime {
 struct Host {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::string user_name;  ///< empty where the user database has no such id
+  std::string user_name;  ///< empty where the user database has no such id, or was not asked
   std::string group_name;
   std::filesystem::path home;  ///< $HOME, else the user database's; empty where neither is a directory
   std::filesystem::path current_directory;
@@ -21,6 +21,12 @@ struct Host {
   std::vector<std::string> environment;  ///< "NAME=VALUE"
 };
 
-Host look_at_host();
+/// The user database may be a network's, and slow: only who makes a container has to know its names.
+enum class UserNames { found, left_out };
+
+Host look_at_host(UserNames names = UserNames::found);
+
+/// For one whose names were left out.
+void find_user_names(Host& host);
 
 }  // namespace mlctr::runtime

@@ -31,13 +31,17 @@ void write_map(const char* path, const std::string& map) {
 
 }  // namespace
 
-Identity current_identity(Remap remap) {
-  Identity identity{.outer_uid = ::geteuid(), .outer_gid = ::getegid(), .uid = 0, .gid = 0};
+Identity identity_of(uid_t uid, gid_t gid, Remap remap) {
+  Identity identity{.outer_uid = uid, .outer_gid = gid, .uid = 0, .gid = 0};
   if (remap == Remap::none) {
     identity.uid = identity.outer_uid;
     identity.gid = identity.outer_gid;
   }
   return identity;
+}
+
+Identity current_identity(Remap remap) {
+  return identity_of(::geteuid(), ::getegid(), remap);
 }
 
 void enter_new_namespaces(const Identity& identity, int clone_flags) {

@@ -15,6 +15,9 @@ struct Identity {
 
 enum class Remap { none, root };
 
+/// Of who has these ids outside.
+Identity identity_of(uid_t uid, gid_t gid, Remap remap);
+
 /// The caller's own.
 Identity current_identity(Remap remap);
 

@@ -5,7 +5,7 @@
 #   --build-only  stop after the builds
 # A test that can't run here counts as failed (unset MLCTR_STRICT= to let it skip). MLCTR=BINARY tests that instead of a release
 # build. Where $CI is set, what fails is run once more; what passes then is listed as flaky at the end. Logs: build/test-logs.
-# The last line is "N passed, N failed".
+# Suites run in two lanes, side by side: much of what they do is waiting. The last line is "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD logs=$PWD/build/test-logs
@@ -25,19 +25,21 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-passed=0 failed=0 failed_suites=() flaky=() child='' keep_alive=''
+results=$logs/results  # a line a suite: its name, how many of its tests passed and failed, and ok, FAILED or flaky
+child='' keep_alive='' lanes=()
 privileged=()  # what a suite is started and ended through: sudo, where it needs root and whoever runs this isn't
 stop() {
   trap - EXIT INT TERM
   # Servers and pulls die with the suite that started them (PR_SET_PDEATHSIG).
   [ -z "$child" ] || "${privileged[@]}" kill -- -"$child" "$child" 2>/dev/null || true
+  [ ${#lanes[@]} = 0 ] || { kill "${lanes[@]}" 2>/dev/null || true; wait "${lanes[@]}" || true; }
   [ -z "$keep_alive" ] || kill "$keep_alive" 2>/dev/null || true
 }
 trap 'stop' EXIT
 trap 'stop; exit 130' INT
 trap 'stop; exit 143' TERM
 
-# Runs COMMAND with its output shown and kept, for at most SECONDS. Usage: logged NAME SECONDS COMMAND...
+# Runs COMMAND with its output kept, and shown with its name, for at most SECONDS. Usage: logged NAME SECONDS COMMAND...
 logged() {
   local name=$1 seconds=$2 log=$logs/$1.log started=$SECONDS result=0 reader
   shift 2
@@ -45,7 +47,7 @@ logged() {
   : > "$log"
   "${privileged[@]}" timeout --kill-after=15 "$seconds" "$@" > "$log" 2>&1 < /dev/null &
   child=$!
-  tail -n +1 -s 0.2 -f --pid="$child" "$log" &
+  tail -n +1 -s 0.2 -f --pid="$child" "$log" | sed -u "s/^/$name: /" &
   reader=$!
   wait "$child" || result=$?
   child=
@@ -62,15 +64,16 @@ count() {
   [ -n "$doctest" ] || doctest=$(sed -n 's/^\([0-9]*\) ok, \([0-9]*\) not ok.*/\1 \2/p' "$log" | tail -n1)
   if [ -n "$doctest" ]; then read -r good bad <<< "$doctest"; elif [ "$result" = 0 ]; then good=1; else bad=1; fi
   if [ "$result" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
-  passed=$((passed + good)) failed=$((failed + bad))
+  note "$(basename "$log" .log)" $good $bad $([ $bad = 0 ] && echo ok || echo FAILED)
 }
+
+note() { echo "$*" >> "$results"; }
 
 suite() {
   local result=0
   logged "$@" || result=$?
   [ $result != 77 ] || [ -n "$MLCTR_STRICT" ] || { echo "=== $1: skipped"; return; }
   count "$logs/$1.log" $result
-  [ $result = 0 ] || failed_suites+=("$1")
 }
 
 # The same for one whose tests are not run again one by one (tests/integration/run.py does that).
@@ -82,7 +85,7 @@ suite_again() {
     cp "$logs/$1.log" "$logs/$1.first.log"
     echo "flaky or broken $1: once more; $logs/$1.first.log has what failed"
     suite "$@"
-    [[ " ${failed_suites[*]} " == *" $1 "* ]] || flaky+=("$1")
+    grep -q "^$1 .* FAILED" "$results" || note "$1" 0 0 flaky
   else
     count "$logs/$1.log" $result
   fi
@@ -94,10 +97,10 @@ wanted() { [[ -z $pattern || $1 == *"$pattern"* ]]; }
 build() {
   local name
   try_build "$@" && return
-  failed=$((failed + 1))
-  for name in "configure-$1" "build-$1"; do
-    ! grep -qs 'FAILED\|CMake Error' "$logs/$name.log" || failed_suites+=("$name")
+  for name in "build-$1" "configure-$1"; do
+    [ ! -e "$logs/$name.log" ] || break
   done
+  note "$name" 0 1 FAILED
 }
 
 try_build() {
@@ -153,22 +156,33 @@ slurm_suites() {
   done
 }
 
+# Usage: lane COMMAND... ; each runs in its turn, beside the other lanes.
+lane() {
+  (
+    lanes=() keep_alive=''
+    trap 'stop; exit 143' INT TERM
+    for step in "$@"; do $step; done
+  ) &
+  lanes+=($!)
+}
+
 finish() {
   local name
-  for name in "${failed_suites[@]}"; do
+  for name in $(sed -n 's/ .* FAILED$//p' "$results"); do
     printf '\n--- %s (%s)\n' "$name" "$logs/$name.log"
     grep -v '^ok ' "$logs/$name.log" | tail -n 60
   done
   echo
-  [ ${#flaky[@]} = 0 ] || printf 'flaky %s\n' "${flaky[@]}"
+  sed -n 's/^\([^ ]*\) .* flaky$/flaky \1/p' "$results"
   grep -h '^flaky ' "$logs"/*.log || true
-  [ ${#failed_suites[@]} = 0 ] || echo "failed: ${failed_suites[*]}"
-  echo "$passed passed, $failed failed"
-  [ $failed = 0 ] && exit 0 || exit 1
+  ! grep -q ' FAILED$' "$results" || echo "failed:$(sed -n 's/^\([^ ]*\) .* FAILED$/ \1/p' "$results" | tr -d '\n')"
+  awk '{ passed += $2; failed += $3 } END { print passed + 0 " passed, " failed + 0 " failed"; exit(failed > 0) }' "$results"
+  exit
 }
 
 mkdir -p "$logs"
 rm -f "$logs"/*.log
+: > "$results"
 if [ "$(id -u)" != 0 ]; then  # asks once, if it must; the suites use sudo without asking
   sudo -v
   while sleep 60; do sudo -n -v; done & keep_alive=$!
@@ -176,27 +190,29 @@ fi
 logged install 1200 tests/install.sh build images test $("$quick" || echo slurm)
 
 mlctr=${MLCTR:-$root/build/release/src/cli/mlctr}
-as_root=()  # with what sudo would drop
+as_root=(unshare --mount)  # no lane sees what the other one mounts
 [ "$(id -u)" = 0 ] || as_root=(sudo -n env XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" MLCTR="$mlctr" MLCTR_STRICT="$MLCTR_STRICT"
-  PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8)
+  PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8 "${as_root[@]}")  # with what sudo would drop
 build release "progress_demo\|image_server_demo$([ -n "${MLCTR:-}" ] || echo '\|mlctr\|spank_mlctr')$("$quick" && echo '\|unit_[a-z_]*')"
-if ! $quick; then
+[ -x "$mlctr" ] || finish
+logged fixtures 900 tests/fixtures/build.sh
+
+build_all() {
   build dev 'unit_[a-z_]*'
   build tsan 'unit_\(app\|base\|registry\|runtime\|squashfs\|store\)'  # those that start threads
   build fuzz 'fuzz_[a-z_]*'
-fi
-[ -x "$mlctr" ] || finish
-! $build_only || exit 0
-logged fixtures 900 tests/fixtures/build.sh
+}
+thread_suites() { TSAN_OPTIONS=suppressions=$root/tests/tsan-suppressions.txt unit_suites tsan; }
 
-if $quick; then
+if $build_only; then
+  $quick || build_all
+elif $quick; then
   unit_suites release
+  integration_suites
 else
-  unit_suites dev
-  TSAN_OPTIONS=suppressions=$root/tests/tsan-suppressions.txt unit_suites tsan
-  fuzz_suites
+  lane integration_suites
+  lane build_all 'unit_suites dev' thread_suites fuzz_suites slurm_suites
+  wait "${lanes[@]}" || true
+  lanes=()
 fi
-integration_suites
-"$quick" || slurm_suites
-
 finish

@@ -50,8 +50,8 @@ Fd seal(const std::string& records) {
 
 }  // namespace
 
-void hand_off(const Fd& socket, const StepEntry& entry) {
-  const runtime::Identity identity = runtime::current_identity(entry.program.remap);
+void hand_off(const Fd& socket, const StepEntry& entry, const runtime::Host& host) {
+  const runtime::Identity identity = runtime::identity_of(host.uid, host.gid, entry.program.remap);
   const Fd records = seal(encode(entry, identity));
   std::vector<int> fds{records.get()};
   for (const Fd& space : entry.container.fds) fds.push_back(space.get());

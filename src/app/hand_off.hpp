@@ -7,6 +7,6 @@
 namespace mlctr {
 
 /// One message over `socket`. Throws SysError.
-void hand_off(const Fd& socket, const StepEntry& entry);
+void hand_off(const Fd& socket, const StepEntry& entry, const runtime::Host& host);
 
 }  // namespace mlctr

@@ -16,8 +16,8 @@
 #include "app/runtime_directory.hpp"
 #include "app/save_step.hpp"
 #include "app/step_container.hpp"
+#include "app/step_entrance.hpp"
 #include "app/step_holder.hpp"
-#include "app/torch_variables.hpp"
 #include "base/error.hpp"
 #include "runtime/container_socket.hpp"
 
@@ -31,8 +31,12 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
     remove_dead_step_sockets();
     if (!request.save_as.empty()) check_destination(request.save_as, Overwrite::replace);
     const RunSubject subject = find_step_subject(configuration, request);
-    start_step_holder(place, request.step, [&](const std::vector<int>& not_inherited) {
-      return enter_step_container(configuration, subject, request, host, not_inherited);
+    start_step_holder(place, request.step, [&](std::vector<int> not_inherited) {
+      StepEntrance entrance(request, host);
+      not_inherited.push_back(entrance.sockets());
+      HeldContainer held = enter_step_container(configuration, subject, request, host, not_inherited);
+      held.let_in = std::move(entrance).to(held.socket);
+      return held;
     });
   } catch (...) {
     tell_step_it_failed(std::move(place), request.step);
@@ -87,9 +91,14 @@ std::vector<std::string> launchers_variables(const runtime::Host& host) {
 
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host) {
   runtime::Message answer = ask_for_entry(configuration, request, find_container_socket(configuration, request, host));
+  return entry_of(request, std::move(answer), host, outgoing_ports());
+}
+
+StepEntry entry_of(const StepRequest& request, runtime::Message answer, const runtime::Host& host,
+                   OutgoingPorts ports) {
   const RunningContainer container = parse_description(answer.text);
   std::vector<std::string> environment = launchers_variables(host);
-  for (std::string& entry : torch_variables(host.environment, container.image_environment, outgoing_ports())) {
+  for (std::string& entry : torch_variables(host.environment, container.image_environment, ports)) {
     environment.push_back(std::move(entry));
   }
   for (std::string& entry : pmix_variables(host.environment, container.image_environment)) {

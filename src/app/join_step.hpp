@@ -11,6 +11,7 @@
 #include "app/configuration.hpp"
 #include "app/run_target.hpp"
 #include "app/slurm_step.hpp"
+#include "app/torch_variables.hpp"
 #include "runtime/base_container.hpp"
 #include "runtime/container.hpp"
 #include "runtime/host.hpp"
@@ -46,6 +47,8 @@ struct StepRequest {
   StepEntrypoint entrypoint = StepEntrypoint::none;
   std::function<BaseImage(const std::string&)> find_image{};  ///< in the stores, else a registry
   std::function<void(const std::string&)> tell{};             ///< takes a line for the user
+  /// The same request as another task of the step would make it, of whose environment the host has all.
+  std::function<StepRequest(const runtime::Host&)> of_task{};
 };
 
 /// Another task had the step's container made, and has told why that failed.
@@ -60,5 +63,8 @@ struct StepEntry {
 
 /// Returns once the container is whole. Throws Error, StepFailed.
 StepEntry join_step(const Configuration& configuration, const StepRequest& request, const runtime::Host& host);
+
+/// The same for a container that has answered.
+StepEntry entry_of(const StepRequest& request, runtime::Message answer, const runtime::Host& host, OutgoingPorts ports);
 
 }  // namespace mlctr

@@ -124,7 +124,8 @@ void describe_step(RunningContainer& description, const StepRequest& request) {
 
 void make(const Configuration& configuration, const RunSubject& subject, const StepRequest& request,
           const runtime::Host& host, runtime::ContainerSocket socket, const std::vector<int>& not_inherited) {
-  const runtime::Host shared = without_task(host);
+  runtime::Host shared = without_task(host);
+  runtime::find_user_names(shared);
   const RunRequest run = run_request(request, shared);
   ImageConfig config;
   std::optional<PlannedContainer> plan;

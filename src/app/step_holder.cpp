@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "runtime/background.hpp"
 #include "runtime/process_table.hpp"
+#include "spank/hand_off.h"
 
 namespace mlctr {
 namespace {
@@ -35,13 +36,13 @@ void check_report(const std::optional<runtime::Message>& report) {
 }
 
 // What a client that may ask asks; absent where it went away, or says nothing.
-std::optional<std::string> hear(const Fd& client) {
+std::optional<runtime::Message> hear(const Fd& client) {
   const timeval patience{.tv_sec = 1, .tv_usec = 0};  // it must not stop the others
   ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   try {
-    const auto request = runtime::receive_message(client);
+    auto request = runtime::receive_message(client);
     if (!request || (request->sender_uid != ::getuid() && request->sender_uid != 0)) return std::nullopt;
-    return request->text;
+    return request;
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -58,8 +59,9 @@ void reply(const Fd& client, const StepAnswer& answer) {
 // Answers whom it has to on the step's socket, until the step ends or needs it no more.
 class StepDoor {
  public:
-  StepDoor(runtime::ContainerSocket& place, const SlurmStep& step, StepAnswer answer)
-      : place_(place), step_(step), answer_(std::move(answer)), tasks_(step.keeper) {}
+  /// `held` is empty where the container could not be made.
+  StepDoor(runtime::ContainerSocket& place, const SlurmStep& step, const HeldContainer& held)
+      : place_(place), step_(step), held_(held), tasks_(step.keeper) {}
 
   void serve(const Fd& keeper) {
     runtime::silence();
@@ -71,14 +73,13 @@ class StepDoor {
       if (wanted[1].revents != 0) answer_one();
       has_ended = wanted[0].revents != 0 || (wanted[2].revents != 0 && tasks_.have_ended());
     }
-    if (!answer_.container_socket.empty() && tasks_.are_known()) end_what_tasks_left(step_, whose_container());
+    if (!held_.socket.empty() && tasks_.are_known()) end_what_tasks_left(step_, whose_container());
     place_.remove();
   }
 
  private:
   StepContainer whose_container() const {
-    const std::string& socket = answer_.container_socket;
-    return id_of_unnamed(socket) == socket ? StepContainer::shared : StepContainer::of_step;
+    return id_of_unnamed(held_.socket) == held_.socket ? StepContainer::shared : StepContainer::of_step;
   }
 
   void answer_one() {
@@ -86,21 +87,31 @@ class StepDoor {
     if (!client) return;
     const auto request = hear(client);
     if (!request) return;
-    StepAnswer answer = answer_;
-    if (*request == k_ended) {
+    if (request->text == MLCTR_ENTER_REQUEST) return let_in(client, *request);
+    StepAnswer answer{.container_socket = held_.socket};
+    if (request->text == k_ended) {
       answer.is_last = ++ended_ >= step_.local_tasks;
       is_done_ = answer.is_last;
-    } else if (*request == k_leave) {
+    } else if (request->text == k_leave) {
       is_done_ = true;
-    } else if (*request != k_look && answer_.container_socket.empty()) {
+    } else if (request->text != k_look && held_.socket.empty()) {
       is_done_ = ++told_ + 1 >= step_.local_tasks;  // the first task knows
     }
     reply(client, answer);
   }
 
+  void let_in(const Fd& client, const runtime::Message& request) const {
+    if (!held_.let_in || request.fds.size() != 1) return;
+    try {
+      held_.let_in(client, request.fds[0]);
+    } catch (const std::exception&) {
+      // The task sees the end of its connection, and has mlctr look what is the matter.
+    }
+  }
+
   runtime::ContainerSocket& place_;
   const SlurmStep& step_;
-  StepAnswer answer_;
+  const HeldContainer& held_;
   StepTasks tasks_;
   unsigned ended_ = 0, told_ = 0;
   bool is_done_ = false;
@@ -159,7 +170,7 @@ void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd&
     return;
   }
   tell(starter, "{}");  // whether it lives or not, the container is the other tasks' as well
-  StepDoor(place, step, {.container_socket = held.socket}).serve(keeper);
+  StepDoor(place, step, held).serve(keeper);
 }
 
 }  // namespace
@@ -192,7 +203,7 @@ void tell_step_it_failed(runtime::ContainerSocket place, const SlurmStep& step) 
   const Fd keeper = runtime::open_process(step.keeper);
   fork_background([&] {
     leave_task("mlctr-failed");
-    StepDoor(place, step, {}).serve(keeper);
+    StepDoor(place, step, HeldContainer{}).serve(keeper);
   });
 }
 

@@ -19,6 +19,7 @@ namespace mlctr {
 ///   ended    a task has; answered with whether it was the last one of the step's tasks here, with which the holder
 ///   goes leave    for the holder to go
 ///   look     by who is no task of it; answered as "join" is
+///   enter    by the plugin, with a descriptor: HeldContainer::let_in answers it (spank/hand_off.h)
 inline constexpr std::string_view k_ended = "ended", k_leave = "leave", k_look = "look";
 
 struct StepAnswer {
@@ -29,6 +30,8 @@ struct StepAnswer {
 struct HeldContainer {
   std::string socket;  ///< its name
   Fd standby{};        ///< of the server that stands by for it (standby_server.hpp)
+  /// See StepEntrance.
+  std::function<void(const Fd& client, const Fd& environment)> let_in{};
 };
 
 /// Absent where nobody holds the container of the step with this key (any more). Who asks to join waits until it is

@@ -62,6 +62,23 @@ std::vector<std::string> command_names(const CLI::App& program) {
   return names;
 }
 
+struct Command {
+  std::string_view name;
+  void (*add)(CLI::App& program, Action& chosen);
+};
+
+// In the order in which help lists them.
+constexpr Command k_commands[]{{"pull", add_pull},     {"build", add_build},     {"run", add_run},
+                               {"exec", add_exec},     {"ps", add_ps},           {"create", add_create},
+                               {"rm", add_rm},         {"save", add_save},       {"srun", add_srun},
+                               {"step", add_step},     {"commit", add_commit},   {"push", add_push},
+                               {"images", add_images}, {"inspect", add_inspect}, {"history", add_history},
+                               {"diff", add_diff},     {"lock", add_lock},       {"export", add_export},
+                               {"rmi", add_rmi},       {"du", add_du},           {"gc", add_gc},
+                               {"login", add_login},   {"logout", add_logout},   {"gpus", add_gpus},
+                               {"doctor", add_doctor}, {"config", add_config},   {"completion", add_completion},
+                               {"help", add_help},     {"version", add_version}};
+
 std::vector<std::string> option_names(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {
@@ -129,19 +146,17 @@ const CLI::App* find_command(const CLI::App& program, std::string_view name) {
   return nullptr;
 }
 
-std::unique_ptr<CLI::App> make_program(Action& chosen) {
+std::unique_ptr<CLI::App> make_program(Action& chosen, std::string_view only) {
   auto program = std::make_unique<CLI::App>("", "mlctr");
   program->require_subcommand(0, 1);
   program->set_version_flag("--version", std::string("mlctr ") + k_version);
   program->get_formatter()->column_width(k_description_column);
   program->get_formatter()->label("REQUIRED", "");
   program->get_formatter()->label("Positionals", "Arguments");
-  for (const auto add :
-       {add_pull,   add_build,  add_run,        add_exec, add_ps,     add_create,  add_rm,      add_save,
-        add_srun,   add_step,   add_commit,     add_push, add_images, add_inspect, add_history, add_diff,
-        add_lock,   add_export, add_rmi,        add_du,   add_gc,     add_login,   add_logout,  add_gpus,
-        add_doctor, add_config, add_completion, add_help, add_version}) {
-    add(*program, chosen);
+  const auto is_wanted = [&](const Command& command) { return command.name == only; };
+  const bool is_known = std::ranges::any_of(k_commands, is_wanted);
+  for (const Command& command : k_commands) {
+    if (!is_known || is_wanted(command)) command.add(*program, chosen);
   }
   return program;
 }
@@ -179,7 +194,8 @@ std::string command_help(const CLI::App& command) {
 Action parse_command_line(int argc, const char* const* argv) {
   if (std::optional<Action> srun = find_srun_action({argv, argv + argc})) return *srun;
   Action chosen;
-  const std::unique_ptr<CLI::App> program = make_program(chosen);
+  // To make all of them takes longer than all else that a task of a step does before it joins its container.
+  const std::unique_ptr<CLI::App> program = make_program(chosen, argc > 1 ? argv[1] : "");
   if (argc > 1 && argv[1][0] != '-' && find_command(*program, argv[1]) == nullptr) {
     throw_unknown_command(argv[1], *program);
   }

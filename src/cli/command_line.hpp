@@ -13,14 +13,14 @@ namespace mlctr::cli {
 /// Throws UsageError, with the nearest command or option where there is one.
 Action parse_command_line(int argc, const char* const* argv);
 
-/// What `mlctr` alone prints: the three lines that matter, then every command.
 /// What `mlctr COMMAND --help` prints, 80 columns wide.
 std::string command_help(const CLI::App& command);
 
+/// What `mlctr` alone prints: the three lines that matter, then every command.
 std::string program_help(const CLI::App& program);
 
-/// The program with all its commands, of which parsing sets `chosen`.
-std::unique_ptr<CLI::App> make_program(Action& chosen);
+/// The program with all its commands, of which parsing sets `chosen`; with one alone where `only` is its name.
+std::unique_ptr<CLI::App> make_program(Action& chosen, std::string_view only = {});
 
 std::vector<const CLI::App*> commands_of(const CLI::App& program);
 

@@ -1,7 +1,8 @@
 // mlctr step, which Slurm's tasks run: started by `mlctr srun`, or by the plugin
 //   run [--container-…] [--] COMMAND    joins the step's container and becomes the command
 //                                       with --container-save, the last one to end saves
-//   enter --socket FD [--container-…]   hands the way into it over to the plugin (spank/hand_off.h)
+//   enter --socket FD [--container-…] [-- COMMAND]
+//                                       hands the way into it over to the plugin (spank/hand_off.h)
 //   save [--container-…]                --container-save, for the plugin: a task has ended; the last one's saves
 //   list                                prints the containers of this node's steps, for `mlctr ps --slurm` elsewhere
 #include <fcntl.h>
@@ -89,6 +90,9 @@ void add_scope(std::vector<GivenOption>& options, ContainerScope scope) {
 
 StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
                          const runtime::Host& host) {
+  const auto of_task = [words, &configuration, step](const runtime::Host& task) {
+    return make_request(words, configuration, step, task);
+  };
   for (GivenOption& option : options_of_variables(host.environment, words.options)) {
     words.options.push_back(std::move(option));
   }
@@ -101,6 +105,7 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
     return import_image(configuration, step, image, verbosity);
   };
   request.tell = [](const std::string& line) { say(line); };
+  request.of_task = of_task;
   return request;
 }
 
@@ -136,7 +141,7 @@ StepEntry join(const StepRequest& request, const Configuration& configuration, c
 int enter(const StepWords& words, const StepRequest& request, const Configuration& configuration,
           const runtime::Host& host) {
   const Fd socket = parse_socket(words.socket);
-  hand_off(socket, join(request, configuration, host));
+  hand_off(socket, join(request, configuration, host), host);
   return 0;
 }
 
@@ -194,7 +199,7 @@ int step(const std::vector<std::string>& words) {
   if (verb != "run" && verb != "enter" && verb != "save") {
     throw UsageError("mlctr step: run, enter or save?", "`mlctr srun --help` tells how to use containers with Slurm");
   }
-  const runtime::Host host = runtime::look_at_host();
+  const runtime::Host host = runtime::look_at_host(runtime::UserNames::left_out);
   const SlurmStep slurm = look_at_slurm_step(host.environment);
   try {
     const StepWords parsed = parse_words(words);

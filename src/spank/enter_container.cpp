@@ -14,6 +14,8 @@
 #include "spank/job_environment.hpp"
 #include "spank/join.hpp"
 #include "spank/mlctr_command.hpp"
+#include "spank/save_container.hpp"
+#include "spank/step_door.hpp"
 
 namespace mlctr::spank {
 namespace {
@@ -31,9 +33,9 @@ bool is_cancelling(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
 }
 
-Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
+Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOptions& given,
+                    char* const* environment) {
   Preparation preparation;
-  char* const* const environment = job_environment(spank);
   int ends[2];
   if (environment == nullptr || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     preparation.failure = failed_by_errno("cannot prepare the container");
@@ -44,6 +46,13 @@ Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOp
   MlctrCommand command("enter", settings, given, environment);
   command.add("--socket");
   command.add("3");
+  // What it will be: mlctr has it uncompressed while the container is made.
+  int count = 0;
+  char** task = nullptr;
+  if (::spank_get_item(spank, S_JOB_ARGV, &count, &task) == ESPANK_SUCCESS && count > 0) {
+    command.add("--");
+    command.add(task[0]);
+  }
   static_assert(k_helper_socket == 3);
   const HelperEnd end = run_helper(
       {.path = settings.mlctr, .words = command.words(), .environment = environment, .socket = theirs.get()});
@@ -73,10 +82,14 @@ void print_warnings(const MappedRecords& records) {
 }  // namespace
 
 Entered enter_container(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
-  Preparation preparation = prepare(spank, settings, given);
-  if (preparation.outcome != Outcome::inside) return {.outcome = preparation.outcome, .failure = preparation.failure};
-  const HandOff hand_off = take_hand_off(preparation.socket.get());
-  if (hand_off.failure.happened()) return {.outcome = Outcome::wrongly_installed, .failure = hand_off.failure};
+  char* const* const environment = job_environment(spank);
+  HandOff hand_off = ask_holder(spank, given, environment);
+  if (hand_off.failure.happened()) {
+    const Preparation preparation = prepare(spank, settings, given, environment);
+    if (preparation.outcome != Outcome::inside) return {.outcome = preparation.outcome, .failure = preparation.failure};
+    hand_off = take_hand_off(preparation.socket.get());
+    if (hand_off.failure.happened()) return {.outcome = Outcome::wrongly_installed, .failure = hand_off.failure};
+  }
   print_warnings(hand_off.records);
   for (const Failure& failure : {replace_environment(spank, hand_off.records), keep_batch_script(spank)}) {
     if (failure.happened()) return {.outcome = Outcome::failed, .failure = failure};

@@ -7,6 +7,15 @@
  * NUL descriptors     the records, then NAMESPACES of them for setns(2), in this order   (SCM_RIGHTS, in one cmsg)
  *   where it fails    no message: it has told why on standard error, and exits with another code than 0
  *
+ *
+ * Tasks that come later need no process of mlctr's: the step's holder, where it has made the container, gives the same.
+ *
+ *   plugin            connects to steps/JOB.STEP.RESTART-SLURMSTEPD in mlctr's runtime directory (step_door.cpp),
+ *                     SOCK_SEQPACKET, and sends one message
+ *     text            "enter"
+ *     descriptor      a memfd with the task's environment, each variable with its NUL
+ *   the holder        the message above; or it closes the connection: `mlctr step enter` is to tell why
+ *
  *   records           a memfd, sealed (F_SEAL_WRITE|SHRINK|GROW); read it with pread(2) or mmap(2) from offset 0
  *     record = kind length bytes                                       two uint32_t, then `length` bytes; no padding
  *
@@ -18,6 +27,7 @@
 #include <stdint.h>
 
 #define MLCTR_HAND_OFF_VERSION "mlctr1"
+#define MLCTR_ENTER_REQUEST "enter"
 
 enum {
   MLCTR_HAND_OFF_MAX_TEXT = 128,             /* bytes, of the text */

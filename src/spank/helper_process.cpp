@@ -33,8 +33,9 @@ struct ChildFailure {
   int cause;
 };
 
-// From here to the exec only what is safe after a fork of slurmstepd, which has several threads: no malloc, no locks;
-// system calls where glibc's function would ask its threads to do the same.
+// From here to the exec only what is safe in a process that has slurmstepd's memory, not a copy of it (to copy its page
+// tables, and each page that is written to then, takes longer than all else the plugin does): no malloc, no locks,
+// nothing left changed; system calls where glibc's function would ask its threads to do the same.
 
 [[noreturn]] void report(int pipe, Step step) {
   const ChildFailure failure{.step = step, .cause = errno};
@@ -111,7 +112,7 @@ HelperEnd run_helper(const HelperStart& start) {
   Descriptor writing(ends[1]);
   const KeptChildren kept;
   const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
+  const pid_t child = ::vfork();
   if (child < 0) return {.not_started = failed_by_errno("cannot run %s: cannot fork", start.path)};
   if (child == 0) become_helper(start, writing.get(), parent);
   writing.reset(-1);

@@ -20,7 +20,7 @@ class MlctrCommand {
   char* const* words() const { return words_.data(); }
 
  private:
-  std::array<char*, k_options.size() + 8> words_{};
+  std::array<char*, k_options.size() + 10> words_{};
   std::size_t count_ = 0;
 };
 

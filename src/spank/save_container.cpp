@@ -65,8 +65,12 @@ int save(spank_t spank, const PluginSettings& settings, const GivenOptions& give
 
 }  // namespace
 
+bool is_saved(const GivenOptions& given, char* const* environment) {
+  return given.has(Option::save) || variable_of(Option::save, environment) != nullptr;
+}
+
 SavedTask::SavedTask(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
-  if (!given.has(Option::save) && variable_of(Option::save, job_environment(spank)) == nullptr) return;
+  if (!is_saved(given, job_environment(spank))) return;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     failure_ = failed_by_errno("--container-save: cannot make a pipe");

@@ -11,6 +11,9 @@
 
 namespace mlctr::spank {
 
+/// Whether it is asked for.
+bool is_saved(const GivenOptions& given, char* const* environment);
+
 /// In task_init, before the task goes into its container. Forks and returns in the child, which is the task from then
 /// on; with nothing where no container is to be saved.
 class SavedTask {
