@@ -1,6 +1,9 @@
 #include "squashfs/extent_copy.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -8,12 +11,19 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/filesystem_type.hpp"
 
 namespace mlctr::squashfs {
 namespace {
 
 constexpr std::uint64_t k_copied_bytes = 64u << 20;
-constexpr unsigned k_max_threads = 4;  // more only wait for the same memory or disk
+constexpr unsigned k_max_threads = 4;  // more only wait for the same servers
+
+// Only one at a time writes to a file of these; the others would spin until it is done.
+bool has_one_writer(int file) {
+  const std::string type = filesystem_type(fmt::format("/proc/self/fd/{}", file));
+  return std::ranges::any_of(std::array{"tmpfs", "ext4", "xfs", "btrfs"}, [&](const char* one) { return type == one; });
+}
 
 struct Piece {
   const ExtentSource* source;
@@ -43,7 +53,8 @@ class Copier {
       : pieces_(std::move(pieces)), output_(output), stop_(std::move(stop)), progress_(progress) {}
 
   void run() {
-    const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, k_max_threads);
+    const unsigned threads =
+        has_one_writer(output_) ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, k_max_threads);
     {
       std::vector<std::jthread> others;
       for (std::size_t i = 1; i < std::min<std::size_t>(threads, pieces_.size()); ++i) {
