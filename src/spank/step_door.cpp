@@ -21,7 +21,7 @@ namespace {
 
 constexpr long k_millisecond_ns = 1'000'000;
 // All tasks of a node begin at once: the first one's mlctr has to be there before there is a door.
-constexpr int k_patience_ms = 1000;
+constexpr int k_patience_ms = 2000;
 
 const char* value_of(const char* name, char* const* environment, const char* otherwise) {
   const std::size_t length = std::strlen(name);
@@ -66,17 +66,27 @@ bool is_ours_alone(const Path& path) {
          (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/// As mlctr calls the step's socket (key_of in src/app/slurm_step.cpp). A name with a slash in it can't be of mlctr's.
-bool find_door(char* const* environment, Path& path) {
-  if (!find_runtime_directory(environment, path) || !is_ours_alone(path)) return false;
-  if (!path.append("/steps") || !is_ours_alone(path)) return false;
-  std::array<const char*, 3> ids{value_of("SLURM_JOB_ID", environment, ""),
-                                 value_of("SLURM_STEP_ID", environment, "batch"),
-                                 value_of("SLURM_RESTART_COUNT", environment, "0")};
-  for (const char* id : ids) {
-    if (*id == '\0' || std::strchr(id, '/') != nullptr) return false;
+/// As mlctr calls the step's socket (key_of in src/app/slurm_step.cpp); empty where the step has no such name. A slash
+/// is in no name of mlctr's.
+struct DoorName {
+  std::array<char, 64> text{};
+
+  explicit DoorName(char* const* environment) {
+    const std::array<const char*, 3> ids{value_of("SLURM_JOB_ID", environment, ""),
+                                         value_of("SLURM_STEP_ID", environment, "batch"),
+                                         value_of("SLURM_RESTART_COUNT", environment, "0")};
+    for (const char* id : ids) {
+      if (*id == '\0' || std::strchr(id, '/') != nullptr) return;
+    }
+    const int length = std::snprintf(text.data(), text.size(), "%s.%s.%s-%d", ids[0], ids[1], ids[2], ::getppid());
+    if (length < 0 || static_cast<std::size_t>(length) >= text.size()) text[0] = '\0';
   }
-  return path.append("/%s.%s.%s-%d", ids[0], ids[1], ids[2], ::getppid());
+};
+
+/// Both directories are there with the first step of a user's on a node.
+bool find_door(const DoorName& name, char* const* environment, Path& path) {
+  return find_runtime_directory(environment, path) && is_ours_alone(path) && path.append("/steps") &&
+         is_ours_alone(path) && path.append("/%s", name.text.data());
 }
 
 /// Nothing where nobody listens.
@@ -92,11 +102,13 @@ Descriptor knock(const Path& path) {
 
 /// The first task of a node has mlctr make what the others wait for.
 Descriptor wait_for_door(spank_t spank, char* const* environment) {
+  const DoorName name(environment);
+  if (name.text[0] == '\0') return {};
   int task = 0;
   const bool is_first = ::spank_get_item(spank, S_TASK_ID, &task) != ESPANK_SUCCESS || task == 0;
   for (int waited_ms = 0;; ++waited_ms) {
     Path path;
-    Descriptor socket = find_door(environment, path) ? knock(path) : Descriptor();
+    Descriptor socket = find_door(name, environment, path) ? knock(path) : Descriptor();
     if (socket || is_first || waited_ms == k_patience_ms) return socket;
     const timespec pause{.tv_sec = 0, .tv_nsec = k_millisecond_ns};
     ::nanosleep(&pause, nullptr);

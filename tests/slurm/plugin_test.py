@@ -186,6 +186,29 @@ class Plugin(unittest.TestCase):
         except OSError:
             return False
 
+    def test_tasks_after_the_first_need_no_mlctr(self):
+        """The holder lets them in, each with what is its own."""
+        log = self.box.home / "calls"
+        self.configure(self.line(mlctr=self.script("noting", f'#!/bin/sh\necho $SLURM_NODEID $SLURM_LOCALID >> {log}\nexec {self.box.directory}/mlctr "$@"\n')))
+        script = 'echo $SLURM_PROCID $SLURM_LOCALID $RANK $MINE $(cat /proc/self/uid_map | tr -s " "); test ! -e /etc/debian_version || echo on the host'
+        words = ["-N2", "-n8", "--ntasks-per-node=4", "--container-remap-root", "--container-env=MINE", "sh", "-c", script]
+        lines = self.contained(*words, env={"MINE": "its own"}).stdout.splitlines()
+        uid = self.box.account.pw_uid
+        self.assertEqual(sorted(lines), [f"{rank} {rank % 4} {rank} its own 0 {uid} 1" for rank in range(8)])
+        self.assertEqual(sorted(log.read_text().splitlines()), ["0 0", "1 0"])
+
+    def test_a_holder_that_is_killed(self):
+        """The next task to come has mlctr look what is the matter, and gets in."""
+        step = self.box.start_command("srun", "-w", "n1", f"--container-image={self.image}", "--container-name=held", "sh", "-c", "echo ready; sleep 60")
+        self.addCleanup(step.communicate)
+        self.addCleanup(self.box.run, "scancel", f"--user={self.box.user}")
+        self.assertEqual(step.stdout.readline(), "ready\n")
+        holders = [pid for pid in processes_with(f"HOME={self.box.home}") if pathlib.Path(f"/proc/{pid}/comm").read_text() == "mlctr-holder\n"]
+        self.assertEqual(len(holders), 1)
+        os.kill(holders[0], 9)
+        done = self.srun("-w", "n1", "-n2", "--container-name=held", "cat", "/etc/passwd")
+        self.assertEqual(done.stdout.count("root:x:0:0"), 2)
+
     def test_a_batch_script_runs_inside(self):
         """Also in a container that runs already, and nothing of the script stays in it."""
         script = self.box.home / "script.sh"

@@ -151,7 +151,7 @@ TEST_CASE("mlctr gets the options, what plugstack.conf says, and no descriptor b
   CHECK(result.written == "mine is open");
   CHECK(text_of(directory / "log") ==
         "mlctr\nstep\nenter\n--container-name=py38:create\n--container-mounts=/a:/b c\n--container-remap-root\n"
-        "--container-scope=job\n--container-entrypoint\n--socket\n3\nin /usr\ndescriptor 0\ndescriptor 1\n"
+        "--container-scope=job\n--container-entrypoint\n--socket\n3\n--\n/bin/true\nin /usr\ndescriptor 0\ndescriptor 1\n"
         "descriptor 2\ndescriptor 3\n");
 }
 
