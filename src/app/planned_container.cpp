@@ -212,7 +212,7 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
 
 runtime::Environment PlannedContainer::build(const runtime::ContainerServer& server, const ChangedFiles* changed) {
   const runtime::BuiltContainer built = runtime::build_container(spec_, server);
-  if (traces_) note_driver_traces(traces_, built.made);
+  if (traces_) note_driver_traces(traces_, built.made, *images_.front().reader);
   if (changed != nullptr && built.upper) changed->begin(built.upper);
   add_configured(server, built.environment);
   server.open_door();

@@ -85,4 +85,12 @@ std::optional<FoundFile> find_file(const Reader& image, std::string_view path, u
   return FoundFile{walk.position(), walk.path()};
 }
 
+bool has_entry(const Reader& image, std::string_view path) {
+  PathWalk walk(image);
+  for (std::string_view name = take_name(path); !name.empty(); name = take_name(path)) {
+    if (!walk.enter(name)) return false;
+  }
+  return true;
+}
+
 }  // namespace mlctr::squashfs

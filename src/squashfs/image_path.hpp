@@ -19,4 +19,7 @@ struct FoundFile {
 /// image may make each one expensive. Throws Error where the image is broken.
 std::optional<FoundFile> find_file(const Reader& image, std::string_view path, unsigned& names_left);
 
+/// Whether the image has anything at `path`, which is absolute and leads through directories alone.
+bool has_entry(const Reader& image, std::string_view path);
+
 }  // namespace mlctr::squashfs

@@ -139,6 +139,22 @@ class Gpu(GpuTestCase):
         out, _ = self.mlctr("run", "kept", "sh", "-c", CACHE_LISTING)
         self.assertEqual(out, "")
 
+    def test_what_was_deleted_stays_deleted(self):
+        """Where the driver's files were put over it: the image's must not show again."""
+        context = pathlib.Path(tempfile.mkdtemp(dir=self.home))
+        (context / "Containerfile").write_text(
+            f"FROM {layout('debian')}\nRUN echo old > /usr/bin/nvidia-smi && mkdir -p /etc/OpenCL/vendors && echo old > /etc/OpenCL/vendors/nvidia.icd\n")
+        as_root("chmod", "-R", "a+rX", context)
+        self.mlctr("build", "-t", "test/old:1", context)
+        self.mlctr("create", "--name", "kept", "test/old:1")
+        self.mlctr("run", "--remap-root", "kept", "rm", "-r", "/usr/bin/nvidia-smi", "/etc/OpenCL")
+        self.assertIn(f"nvidia-smi {fake_driver.VERSION}", self.shell("kept", "nvidia-smi; cat /etc/OpenCL/vendors/nvidia.icd"))
+        self.assert_nothing_runs()
+        script = "for f in /usr/bin/nvidia-smi /etc/OpenCL; do test -e $f && echo $f; done; true"
+        self.assertEqual(self.mlctr("run", "kept", "sh", "-c", script)[0], "")
+        self.mlctr("save", "kept", self.home / "kept.sqsh")
+        self.assertEqual(self.mlctr("run", self.home / "kept.sqsh", "sh", "-c", script)[0], "")
+
     def test_ldconfig_keeps_the_driver_and_loses_it_at_the_end(self):
         self.mlctr("create", "--name", "kept", layout("debian"))
         script = f"mkdir -p /opt/own; echo /opt/own > /etc/ld.so.conf.d/own.conf; ldconfig; {CACHE_LISTING}; ldconfig -p | wc -l"
