@@ -264,6 +264,15 @@ class Batch(SlurmTestCase):
         # Slurm lets it wait for some minutes; another may use the container meanwhile.
         self.assertEqual(self.srun("-w", "n1", "--container-name=c", "cat", "/runs")[0], "run\n")
 
+    def test_a_requeued_job_runs_again(self):
+        """In the container that its first run left."""
+        job = self.submitted()
+        self.checked(self.run_command("scontrol", "requeue", job))
+        self.until_pending(job)
+        # Not only in some minutes; nor within the second in which slurmd took the first run's credential back.
+        self.checked(self.run_command("scontrol", "update", f"JobId={job}", "StartTime=now+2"))
+        self.until_it_said("run\nrun 1\n")
+
     def test_preemption(self):
         """By a job of a partition that goes first; the other one goes back into the queue."""
         job = self.submitted("--exclusive")
