@@ -22,3 +22,12 @@ TEST_CASE("the PMIx server's directory is mounted where it is one") {
   CHECK(pmix_mounts({"PMIX_SERVER_TMPDIR=relative"}).empty());
   CHECK(pmix_mounts({}).empty());
 }
+
+TEST_CASE("the first of several tasks tells that PMIx lets no mapped root in") {
+  const std::vector<std::string> first{"PMIX_NAMESPACE=slurm.pmix.7.0", "SLURM_STEP_NUM_TASKS=2", "SLURM_PROCID=0"};
+  CHECK(pmix_obstacle(first, runtime::Remap::root).find("--mpi=pmi2") != std::string::npos);
+  CHECK(pmix_obstacle(first, runtime::Remap::none).empty());
+  CHECK(pmix_obstacle({first[0], first[1], "SLURM_PROCID=1"}, runtime::Remap::root).empty());
+  CHECK(pmix_obstacle({first[0], "SLURM_STEP_NUM_TASKS=1", first[2]}, runtime::Remap::root).empty());
+  CHECK(pmix_obstacle({first[1], first[2]}, runtime::Remap::root).empty());
+}
