@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <limits>
+#include <set>
 
 #include "base/ascii.hpp"
 #include "base/printable.hpp"
@@ -149,6 +151,9 @@ class SpecReader {
                    .container_path = absolute(fields, "containerPath"),
                    .type = fields.text("type"),
                    .options = fields.texts("options")};
+    if (std::filesystem::path(mount.container_path).lexically_normal() == "/") {
+      throw DocumentError(node.line, "a mount's containerPath is the whole container");
+    }
     if (const DocumentNode* type = fields.find("type"); type != nullptr && !mount.type.empty()) {
       need(k_0_4, *type, "a mount's type");
     }
@@ -216,12 +221,11 @@ class SpecReader {
   }
 
   static void check_names(const std::vector<CdiDevice>& devices) {
-    std::vector<std::string_view> names;
+    std::set<std::string_view> names;
     for (const CdiDevice& device : devices) {
-      if (std::ranges::find(names, device.name) != names.end()) {
+      if (!names.insert(device.name).second) {
         throw DocumentError(device.line, fmt::format("the device {} is there twice", device.name));
       }
-      names.push_back(device.name);
     }
   }
 

@@ -34,7 +34,9 @@ PresentMemory::~PresentMemory() {
 PresentMemory SpareBuffers::take(std::size_t size_bytes) {
   {
     const std::lock_guard lock(mutex_);
-    const auto fitting = std::ranges::find(spares_, size_bytes, &PresentMemory::size_bytes);
+    const auto fitting = std::ranges::find_if(spares_, [&](const PresentMemory& spare) {
+      return spare.data() != nullptr && spare.size_bytes() == size_bytes;
+    });
     if (fitting != spares_.end()) return std::move(*fitting);
   }
   return PresentMemory(size_bytes);

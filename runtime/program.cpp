@@ -71,7 +71,8 @@ void enter_directory(const Program& program) {
   if (!program.directories.empty()) {
     const std::string directory = printable(program.directories.back(), 4096);
     SysError error(fmt::format("cannot start in the container's {}", directory));
-    error.add_hint(fmt::format("where it is the host's, --mount {} brings it along", directory));
+    error.add_hint(fmt::format(
+        "where it is the host's, --mount {0} (of srun's options --container-mounts={0}) brings it along", directory));
     throw error;
   }
 }

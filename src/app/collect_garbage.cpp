@@ -122,7 +122,7 @@ class Collector {
   void collect_containers(const std::vector<std::string>& names, RemovedEntry::Kind kind) {
     for (const std::string& name : names) {
       heed_stop();
-      const std::uint64_t bytes = allocated_bytes_below(containers_.root() / name);
+      const std::uint64_t bytes = freed_bytes_below(containers_.root() / name);
       if (is_removing() && !remove_idle_container(configuration_, open_runtime_directory(), name)) continue;
       add(kind, name, bytes);
     }

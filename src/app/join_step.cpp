@@ -29,6 +29,7 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
                          runtime::ContainerSocket place) {
   try {
     remove_dead_step_sockets();
+    remove_dead_sockets(open_runtime_directory());  // of servers that Slurm killed with their step
     if (!request.save_as.empty()) check_destination(request.save_as, Overwrite::replace);
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](std::vector<int> not_inherited) {

@@ -73,10 +73,12 @@ void check_no_strays(const ContainerStore& containers, const std::string& name) 
 }
 
 [[noreturn]] void throw_out_of_reach(const std::string& name, const runtime::RunPlace& place) {
-  throw Error(fmt::format("the container {} runs already, where it can't be reached from here: its server is process "
-                          "{}, its socket in {}",
-                          name, place.server, place.sockets.string()),
-              "MLCTR_RUNTIME_DIR, set to one directory of yours wherever you use it on this node, makes it found");
+  throw Error(
+      fmt::format("the container {} runs already, where it can't be reached from here: its server is process "
+                  "{}, its socket in {}",
+                  name, place.server, place.sockets.string()),
+      "on another node, which shares this store: MLCTR_CONTAINERS (or containers in mlctr.toml) names a directory "
+      "of each node's own; on this one MLCTR_RUNTIME_DIR, set to one directory of yours, makes it found");
 }
 
 // A job may have a /tmp of its own: what its server sees there is below /proc/PID/root.

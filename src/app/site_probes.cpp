@@ -140,7 +140,7 @@ Finding probe_slurm() {
     if (has_plugin) return fine(fmt::format("{}, and {} names {}", srun.string(), file.string(), k_plugin));
   }
   return fine(
-      fmt::format("{}, without mlctr's plugin: start containers in a job with `srun mlctr run …`", srun.string()));
+      fmt::format("{}, without mlctr's plugin: `mlctr srun --container-image=IMAGE …` needs none", srun.string()));
 }
 
 }  // namespace mlctr

@@ -93,6 +93,7 @@ void check_namespaces(const StepRequest& request, const runtime::Message& runnin
 }
 
 void tell_what_is_ignored(const StepRequest& request) {
+  if (request.name.empty()) return;  // its own step's, whose options made it
   const auto tell = [&](const char* option) {
     request.tell(fmt::format("ignoring {} when attaching to a running container: {}", option, request.name));
   };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "app/runtime_directory.hpp"
@@ -153,12 +154,41 @@ bool tell(const Fd& starter, const std::string& text) {
   }
 }
 
+// While the container is made the holder ends with the process that started it, which Slurm ends with the step, and
+// takes along what it has started, an entrypoint for one: its session is its own. A socket whose other end is closed
+// sends SIGIO. The next task, if there is one, has the container made anew.
+class EndsWith {
+ public:
+  EndsWith(const Fd& starter, const runtime::ContainerSocket& place) : starter_(starter) {
+    taken_ = &place;
+    ::signal(SIGIO, [](int) {
+      ::unlinkat(taken_->directory().get(), taken_->name().c_str(), 0);
+      ::kill(0, SIGKILL);
+    });
+    ::fcntl(starter_.get(), F_SETOWN, ::getpid());
+    ::fcntl(starter_.get(), F_SETFL, O_ASYNC);
+    pollfd now{starter_.get(), POLLIN, 0};
+    if (::poll(&now, 1, 0) == 1) ::_exit(1);  // it was gone before
+  }
+  EndsWith(const EndsWith&) = delete;
+  EndsWith& operator=(const EndsWith&) = delete;
+  ~EndsWith() {
+    ::fcntl(starter_.get(), F_SETFL, 0);
+    ::signal(SIGIO, SIG_DFL);
+  }
+
+ private:
+  static inline const runtime::ContainerSocket* taken_ = nullptr;  // for the handler
+  const Fd& starter_;
+};
+
 void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd& keeper, const Fd& starter,
                const std::function<HeldContainer(const std::vector<int>&)>& make) {
   HeldContainer held;
   std::string failure;
   try {
     leave_task("mlctr-holder");
+    const EndsWith as_long_as(starter, place);
     held = make({place.fd(), starter.get()});
   } catch (const Error& error) {
     failure = to_text(error);

@@ -53,7 +53,7 @@ SlurmJob find_job(const std::string& id) {
   if (running->uid != ::getuid()) throw Error(fmt::format("job {} is another user's", id));
   if (std::ranges::count_if(jobs, &SlurmJob::runs) > 1) {
     throw Error(fmt::format("job {} is an array of which several run", id),
-                fmt::format("mlctr exec {} COMMAND, for one of them", running->id));
+                fmt::format("mlctr exec {}_INDEX COMMAND enters one; `squeue --me` shows the indices", id));
   }
   return *running;
 }

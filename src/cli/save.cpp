@@ -98,6 +98,22 @@ std::uint64_t save_as_asked(const SaveOptions& options, const Configuration& con
   return save_container(configuration, request, board, std::move(stop));
 }
 
+// The words before the file with which mlctr takes it.
+std::string_view use_of(const SaveOptions& options) {
+  const std::optional<ArchiveRequest> archive = archive_request(options);
+  if (!archive) return "run ";
+  if (options.output->file != archive->destination) return "pull ";  // its format is in front of it
+  switch (archive->format) {
+    case ArchiveFormat::oci_directory:
+      return "pull oci:";
+    case ArchiveFormat::oci_archive:
+      return "pull oci-archive:";
+    case ArchiveFormat::docker_archive:
+      break;
+  }
+  return "pull docker-archive:";
+}
+
 void tell(const SaveOptions& options, std::uint64_t bytes, std::chrono::duration<double> took) {
   if (options.output->format == Format::json) {
     print_json(
@@ -105,10 +121,10 @@ void tell(const SaveOptions& options, std::uint64_t bytes, std::chrono::duration
   } else if (options.verbosity == Verbosity::normal) {
     const std::string place =
         options.output->is_piped() ? "written to standard output" : "saved in " + options.output->file;
-    const std::string next = options.output->is_piped()
-                                 ? ""
-                                 : fmt::format(". Try: mlctr {} {}", archive_request(options) ? "pull" : "run",
-                                               printable(shell_word(options.output->file), 4096));
+    const std::string next =
+        options.output->is_piped()
+            ? ""
+            : fmt::format(". Try: mlctr {}{}", use_of(options), printable(shell_word(options.output->file), 4096));
     say(fmt::format("{} is {} ({}, {}){}", printable(options.container), printable(place, 4096), format_bytes(bytes),
                     format_duration(took), next));
   }

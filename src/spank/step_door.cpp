@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,6 +24,22 @@ constexpr long k_millisecond_ns = 1'000'000;
 // All tasks of a node begin at once: the first one's mlctr has to be there before there is a door.
 constexpr int k_patience_ms = 2000;
 
+/// Where Slurm follows processes by their parents (proctrack/linuxproc) it spares those that are called slurmstepd: one
+/// that waits is to end with its step. mlctr is told by that name where its task is.
+class OtherName {
+ public:
+  OtherName() {
+    ::prctl(PR_GET_NAME, before_.data());
+    ::prctl(PR_SET_NAME, "mlctr-wait");
+  }
+  OtherName(const OtherName&) = delete;
+  OtherName& operator=(const OtherName&) = delete;
+  ~OtherName() { ::prctl(PR_SET_NAME, before_.data()); }
+
+ private:
+  std::array<char, 16> before_{};
+};
+
 const char* value_of(const char* name, char* const* environment, const char* otherwise) {
   const std::size_t length = std::strlen(name);
   for (; environment != nullptr && *environment != nullptr; ++environment) {
@@ -36,6 +53,7 @@ const char* value_of(const char* name, char* const* environment, const char* oth
 /// Text of a path, of a length that a socket's address can have.
 struct Path {
   std::array<char, sizeof(sockaddr_un::sun_path)> text{};
+  bool is_too_long = false;
 
   [[gnu::format(printf, 2, 3)]] bool append(const char* format, ...) {
     const std::size_t used = std::strlen(text.data());
@@ -43,7 +61,8 @@ struct Path {
     va_start(arguments, format);
     const int more = std::vsnprintf(text.data() + used, text.size() - used, format, arguments);
     va_end(arguments);
-    return more >= 0 && used + static_cast<std::size_t>(more) < text.size();
+    is_too_long = more < 0 || used + static_cast<std::size_t>(more) >= text.size();
+    return !is_too_long;
   }
 };
 
@@ -109,7 +128,7 @@ Descriptor wait_for_door(spank_t spank, char* const* environment) {
   for (int waited_ms = 0;; ++waited_ms) {
     Path path;
     Descriptor socket = find_door(name, environment, path) ? knock(path) : Descriptor();
-    if (socket || is_first || waited_ms == k_patience_ms) return socket;
+    if (socket || is_first || path.is_too_long || waited_ms == k_patience_ms) return socket;
     const timespec pause{.tv_sec = 0, .tv_nsec = k_millisecond_ns};
     ::nanosleep(&pause, nullptr);
   }
@@ -149,6 +168,7 @@ HandOff ask_holder(spank_t spank, const GivenOptions& given, char* const* enviro
   none.failure = failed("no holder lets the task in");
   // A task whose container is saved is not slurmstepd's child any more, which is how the door is found.
   if (is_saved(given, environment)) return none;
+  const OtherName while_waiting;
   const Descriptor socket = wait_for_door(spank, environment);
   if (!socket) return none;
   const Descriptor file = write_down(environment);

@@ -27,4 +27,7 @@ class Allocation {
 /// The same for one tree alone.
 std::uint64_t allocated_bytes_below(const std::filesystem::path& path);
 
+/// What there will be more room once the tree is removed: a file that has a name elsewhere stays.
+std::uint64_t freed_bytes_below(const std::filesystem::path& path);
+
 }  // namespace mlctr

@@ -144,6 +144,17 @@ class Endings(SlurmTestCase):
         process.communicate(timeout=30)
         self.assert_nothing_is_left()
 
+    def test_scancel_while_the_entrypoint_runs(self):
+        """The first task's mlctr makes the container, the others wait for it; nobody makes it anew."""
+        entered = image(Entrypoint=("/bin/sh", "-c", "echo begun >> $HOME/begun; sleep 1000; true", "entrypoint"))
+        process = self.start(*self.words_of_srun("-w", "n1", "-n4", f"--container-image={entered}", "--container-entrypoint", "--container-mount-home", "true"))
+        until(lambda: (self.home / "begun").exists(), "the entrypoint")
+        self.checked(self.run_command("scancel", self.job()))
+        process.communicate(timeout=30)
+        self.assertNotEqual(process.returncode, 0)
+        self.assert_nothing_is_left()
+        self.assertEqual((self.home / "begun").read_text(), "begun\n")
+
     def test_interrupt(self):
         process = self.running("--quit-on-interrupt")
         process.send_signal(signal.SIGINT)
