@@ -10,6 +10,7 @@
 #include "app/runtime_directory.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/nul_separated.hpp"
 #include "runtime/container_socket.hpp"
 #include "runtime/message.hpp"
 
@@ -21,13 +22,7 @@ std::vector<std::string> read_environment(const Fd& file) {
   if (size_bytes > runtime::k_max_message_bytes) throw Error("a task's environment is too large");
   std::string text(size_bytes, '\0');
   read_at(file.get(), std::as_writable_bytes(std::span(text)), 0, "a task's environment");
-  std::vector<std::string> environment;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\0', begin), text.size());
-    environment.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return environment;
+  return split_at_nul(text);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
+#include "base/nul_separated.hpp"
 #include "base/printable.hpp"
 #include "runtime/process_table.hpp"
 
@@ -67,14 +68,7 @@ std::vector<std::string> environment_of(const std::string& pid) {
   if (pid.starts_with('!'))
     throw Error(fmt::format("cannot run the image's entrypoint: {}", printable(pid.substr(1), 4096)), k_hint);
   if (pid.empty()) throw Error("the image's entrypoint ended before it ran what it was given", k_hint);
-  const std::string text = read_file(fmt::format("/proc/{}/environ", pid), k_max_environ_bytes);
-  std::vector<std::string> entries;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\0', begin), text.size());
-    entries.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return entries;
+  return split_at_nul(read_file(fmt::format("/proc/{}/environ", pid), k_max_environ_bytes));
 }
 
 bool is_shells(std::string_view name) {

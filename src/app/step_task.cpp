@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
+#include "base/nul_separated.hpp"
 #include "runtime/environment.hpp"
 
 namespace mlctr {
@@ -23,18 +24,11 @@ std::string_view value_of(const std::vector<std::string>& environment, std::stri
 }
 
 std::vector<std::string> environment_of(pid_t pid) {
-  std::vector<std::string> entries;
   try {
-    const std::string text = read_file(fmt::format("/proc/{}/environ", pid));
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\0', begin), text.size());
-      if (end > begin) entries.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
+    return split_at_nul(read_file(fmt::format("/proc/{}/environ", pid)));
   } catch (const Error&) {
-    // It has ended, or is not ours to look at.
+    return {};  // it has ended, or is not ours to look at
   }
-  return entries;
 }
 
 unsigned rank_of(const std::vector<std::string>& environment) {
