@@ -394,7 +394,7 @@ class SiteTest(DoctorTestCase):
         self.write("bin/srun", "#!/bin/sh\n", mode=0o755)
         self.more["SLURM_CONF"] = str(self.home / "slurm/slurm.conf")
         self.write("slurm/plugstack.conf", "include plugstack.conf.d/*\n", mode=0o644)
-        self.assert_found(self.doctor()["Slurm"], "ok", f"{self.home}/bin/srun, without mlctr's plugin", "srun mlctr run")
+        self.assert_found(self.doctor()["Slurm"], "ok", f"{self.home}/bin/srun, without mlctr's plugin", "mlctr srun")
         self.write("slurm/plugstack.conf.d/mlctr.conf", "required /usr/lib/slurm/spank_mlctr.so\n", mode=0o644)
         self.assert_found(self.doctor()["Slurm"], "ok", f"{self.home}/slurm/plugstack.conf names spank_mlctr.so")
 
