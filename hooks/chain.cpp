@@ -78,7 +78,15 @@ std::span<const Hook> hook_chain() {
 
 Edits plan_edits(const HostView& host, const HookRequest& request, std::span<const Hook> hooks) {
   Edits edits;
-  for (const Hook& hook : hooks) merge(edits, plan_one(hook, host, request));
+  try {
+    for (const Hook& hook : hooks) merge(edits, plan_one(hook, host, request));
+  } catch (Error& error) {
+    // What hooks before warn of may be why: the device may be in a CDI file that can't be read.
+    for (const HookWarning& warning : edits.warnings) {
+      error.replace_hint(error.hint().empty() ? warning.text : fmt::format("{}; {}", warning.text, error.hint()));
+    }
+    throw;
+  }
   add_driver_directory(edits);
   return edits;
 }

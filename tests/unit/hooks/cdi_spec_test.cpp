@@ -22,8 +22,8 @@ std::string refused(std::string_view text) {
 
 // Whole but for what stands in the place of the edits of its device.
 std::string with_edits(std::string_view edits, std::string_view version = "1.1.0") {
-  return fmt::format(
-      "cdiVersion: {}\nkind: vendor.com/class\ndevices:\n- name: a\n  containerEdits:\n    {}\n", version, edits);
+  return fmt::format("cdiVersion: {}\nkind: vendor.com/class\ndevices:\n- name: a\n  containerEdits:\n    {}\n",
+                     version, edits);
 }
 
 CdiEdits edits_of(std::string_view edits) {
@@ -32,14 +32,22 @@ CdiEdits edits_of(std::string_view edits) {
 
 }  // namespace
 
+TEST_CASE("a mount over the whole container is refused") {
+  for (const char* path : {"/", "//", "/usr/.."}) {
+    CAPTURE(path);
+    const std::string edits = fmt::format("mounts: [{{hostPath: /etc, containerPath: {}}}]", path);
+    CHECK(refused(with_edits(edits)) == "6: a mount's containerPath is the whole container");
+  }
+}
+
 TEST_CASE("names of devices are what CDI's parser takes") {
   for (const char* name : {"nvidia.com/gpu=0", "vendor.com/class=GPU-1:2_3.4", "a/b=c", "foo.bar.baz/f-b_1.B=all"}) {
     CAPTURE(name);
     CHECK(CdiName::parse(name).value().text() == name);
   }
-  for (const char* name : {"", "gpu", "nvidia.com/gpu", "nvidia.com=0", "/gpu=0", "nvidia.com/=0", "nvidia.com/gpu=",
-                           "1vendor/gpu=0", "vendor-/gpu=0", "vendor/1gpu=0", "a/b/c=d", "a/b=c=d", "a/b=-c", "a/b=c-",
-                           "a/b=c d", "/dev/null=1"}) {
+  for (const char* name :
+       {"", "gpu", "nvidia.com/gpu", "nvidia.com=0", "/gpu=0", "nvidia.com/=0", "nvidia.com/gpu=", "1vendor/gpu=0",
+        "vendor-/gpu=0", "vendor/1gpu=0", "a/b/c=d", "a/b=c=d", "a/b=-c", "a/b=c-", "a/b=c d", "/dev/null=1"}) {
     CAPTURE(name);
     CHECK_FALSE(CdiName::parse(name).has_value());
   }
@@ -73,9 +81,9 @@ TEST_CASE("an unknown field is an error wherever it stands") {
   CHECK(refused("cdiVersion: 1.1.0\nkind: a/b\nnew: 1\ndevices: [{name: c}]\n") ==
         "3: a CDI file has an unknown field, new");
   CHECK(refused(with_edits("mystery: 1")) == "6: containerEdits has an unknown field, mystery");
-  for (const char* edits :
-       {"deviceNodes: [{path: /dev/a, x: 1}]", "mounts: [{hostPath: /a, containerPath: /b, x: 1}]",
-        "hooks: [{hookName: poststop, path: /a, x: 1}]", "intelRdt: {x: 1}", "netDevices: [{hostInterfaceName: a, name: b, x: 1}]"}) {
+  for (const char* edits : {"deviceNodes: [{path: /dev/a, x: 1}]", "mounts: [{hostPath: /a, containerPath: /b, x: 1}]",
+                            "hooks: [{hookName: poststop, path: /a, x: 1}]", "intelRdt: {x: 1}",
+                            "netDevices: [{hostInterfaceName: a, name: b, x: 1}]"}) {
     CAPTURE(edits);
     CHECK(refused(with_edits(edits)).find("6: ") == 0);
     CHECK(refused(with_edits(edits)).find("unknown field, x") != std::string::npos);
@@ -88,14 +96,26 @@ TEST_CASE("what must be there is, in the form it must have") {
   CHECK(refused("cdiVersion: 1.1.0\nkind: a/b\n").find("no devices") != std::string::npos);
   CHECK(refused("cdiVersion: 1.1.0\nkind: a/b\ndevices: [{name: c}, {name: c}]\n").find("twice") != std::string::npos);
   CHECK(refused("cdiVersion: 1.1.0\nkind: ab\ndevices: [{name: c}]\n").find("2: ab is no kind") == 0);
-  for (const char* edits :
-       {"env: [A]", "env: [=1]", "env: A=1", "env: [[A=1]]", "deviceNodes: [{hostPath: /a}]", "deviceNodes: [{path: a}]",
-        "deviceNodes: [{path: /a, type: x}]", "deviceNodes: [{path: /a, permissions: x}]",
-        "deviceNodes: [{path: /a, major: '1'}]", "deviceNodes: [{path: /a, gid: -1}]",
-        "mounts: [{containerPath: /b}]", "mounts: [{hostPath: /a}]", "mounts: [{hostPath: /a, containerPath: b}]",
-        "mounts: [{hostPath: '', containerPath: /b}]", "hooks: [{hookName: never, path: /a}]",
-        "hooks: [{hookName: poststop, path: a}]", "hooks: [{hookName: poststop, path: /a, timeout: 0}]",
-        "additionalGids: [x]", "netDevices: [{name: b}]", "mounts: [{hostPath: \"/a\\0b\", containerPath: /b}]"}) {
+  for (const char* edits : {"env: [A]",
+                            "env: [=1]",
+                            "env: A=1",
+                            "env: [[A=1]]",
+                            "deviceNodes: [{hostPath: /a}]",
+                            "deviceNodes: [{path: a}]",
+                            "deviceNodes: [{path: /a, type: x}]",
+                            "deviceNodes: [{path: /a, permissions: x}]",
+                            "deviceNodes: [{path: /a, major: '1'}]",
+                            "deviceNodes: [{path: /a, gid: -1}]",
+                            "mounts: [{containerPath: /b}]",
+                            "mounts: [{hostPath: /a}]",
+                            "mounts: [{hostPath: /a, containerPath: b}]",
+                            "mounts: [{hostPath: '', containerPath: /b}]",
+                            "hooks: [{hookName: never, path: /a}]",
+                            "hooks: [{hookName: poststop, path: a}]",
+                            "hooks: [{hookName: poststop, path: /a, timeout: 0}]",
+                            "additionalGids: [x]",
+                            "netDevices: [{name: b}]",
+                            "mounts: [{hostPath: \"/a\\0b\", containerPath: /b}]"}) {
     CAPTURE(edits);
     CHECK_FALSE(refused(with_edits(edits)).empty());
   }

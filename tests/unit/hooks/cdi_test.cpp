@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "fake_host.hpp"
+#include "hooks/chain.hpp"
 #include "hooks/device_choice.hpp"
 #include "thrown.hpp"
 
@@ -270,6 +271,12 @@ TEST_CASE("a broken file is told of where a device is asked for") {
   CHECK(cdi_edits(host.view(), {}).warnings.empty());
   const Edits edits = cdi_edits(host.view(), asking({"nvidia.com/gpu=0"}));
   CHECK(contains(edits.warnings.at(0).text, "a CDI file is not used: /etc/cdi/broken.json:"));
+  // Also where the vendor's own hook is who does not know the device.
+  test::FakeHost without_driver;
+  without_driver.file("/etc/cdi/broken.json", "{\n\"cdiVersion\": 1");
+  const test::Thrown thrown =
+      thrown_by([&] { plan_edits(without_driver.view(), asking({"nvidia.com/gpu=a"}), hook_chain()); });
+  CHECK(contains(thrown.hint, "a CDI file is not used: /etc/cdi/broken.json:"));
 }
 
 TEST_CASE("CDI names are taken wherever GPUs are named") {
