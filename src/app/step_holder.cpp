@@ -1,8 +1,10 @@
 #include "app/step_holder.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -154,31 +156,49 @@ bool tell(const Fd& starter, const std::string& text) {
   }
 }
 
-// While the container is made the holder ends with the process that started it, which Slurm ends with the step, and
-// takes along what it has started, an entrypoint for one: its session is its own. A socket whose other end is closed
-// sends SIGIO. The next task, if there is one, has the container made anew.
-class EndsWith {
+// While the container is made the holder watches nothing, and must not outlive the step. A socket whose other end is
+// closed sends SIGIO: the process that started it has ended. From then on it looks whether slurmstepd has other tasks,
+// for whom the container is made as well; where it has none the holder ends, with what it has started (an entrypoint,
+// for one) in the session that is its own.
+class EndsWithStep {
  public:
-  EndsWith(const Fd& starter, const runtime::ContainerSocket& place) : starter_(starter) {
-    taken_ = &place;
+  EndsWithStep(const Fd& starter, const SlurmStep& step, const runtime::ContainerSocket& place) : starter_(starter) {
+    // By the thread that has them; proc(5).
+    tasks_ = Fd(::open(fmt::format("/proc/{0}/task/{0}/children", step.keeper).c_str(), O_RDONLY | O_CLOEXEC));
+    place_ = &place;
+    ::signal(SIGALRM, [](int) { look(); });
     ::signal(SIGIO, [](int) {
-      ::unlinkat(taken_->directory().get(), taken_->name().c_str(), 0);
-      ::kill(0, SIGKILL);
+      const itimerval often{.it_interval = {0, k_interval_us}, .it_value = {0, k_interval_us}};
+      ::setitimer(ITIMER_REAL, &often, nullptr);
     });
     ::fcntl(starter_.get(), F_SETOWN, ::getpid());
     ::fcntl(starter_.get(), F_SETFL, O_ASYNC);
     pollfd now{starter_.get(), POLLIN, 0};
-    if (::poll(&now, 1, 0) == 1) ::_exit(1);  // it was gone before
+    if (::poll(&now, 1, 0) == 1) ::raise(SIGIO);  // it was gone before
   }
-  EndsWith(const EndsWith&) = delete;
-  EndsWith& operator=(const EndsWith&) = delete;
-  ~EndsWith() {
+  EndsWithStep(const EndsWithStep&) = delete;
+  EndsWithStep& operator=(const EndsWithStep&) = delete;
+  ~EndsWithStep() {
     ::fcntl(starter_.get(), F_SETFL, 0);
-    ::signal(SIGIO, SIG_DFL);
+    const itimerval never{};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    for (const int signal : {SIGIO, SIGALRM}) ::signal(signal, SIG_DFL);
+    tasks_.reset();
   }
 
  private:
-  static inline const runtime::ContainerSocket* taken_ = nullptr;  // for the handler
+  static constexpr int k_interval_us = 100'000;
+
+  // In a signal's handler.
+  static void look() {
+    char first;
+    if (tasks_ && ::pread(tasks_.get(), &first, 1, 0) == 1) return;
+    ::unlinkat(place_->directory().get(), place_->name().c_str(), 0);
+    ::kill(0, SIGKILL);
+  }
+
+  static inline Fd tasks_;
+  static inline const runtime::ContainerSocket* place_ = nullptr;
   const Fd& starter_;
 };
 
@@ -188,7 +208,7 @@ void be_holder(runtime::ContainerSocket& place, const SlurmStep& step, const Fd&
   std::string failure;
   try {
     leave_task("mlctr-holder");
-    const EndsWith as_long_as(starter, place);
+    const EndsWithStep watched(starter, step, place);
     held = make({place.fd(), starter.get()});
   } catch (const Error& error) {
     failure = to_text(error);
