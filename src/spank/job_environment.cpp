@@ -15,31 +15,33 @@ std::string_view name_in(std::string_view variable) {
 bool is_named(std::string_view name, const MappedRecords& records) {
   for (std::size_t offset = 0; offset < records.size_bytes();) {
     const MappedRecords::Record record = records.take(offset);
-    if (record.kind == MLCTR_HAND_OFF_VARIABLE && name_in(record.bytes) == name) return true;
+    if (record.kind == MLCTR_HAND_OFF_VARIABLE && record.bytes.size() > name.size() &&
+        record.bytes[name.size()] == '=' && record.bytes.starts_with(name)) {
+      return true;
+    }
   }
   return false;
 }
 
 bool has_exactly(char* const* environment, std::string_view variable) {
   for (; environment != nullptr && *environment != nullptr; ++environment) {
-    if (variable == *environment) return true;
+    if (std::strncmp(*environment, variable.data(), variable.size()) == 0 && (*environment)[variable.size()] == '\0') {
+      return true;
+    }
   }
   return false;
+}
+
+/// Null behind the last one.
+const char* variable_at(spank_t spank, std::size_t number) {
+  char* const* const environment = job_environment(spank);
+  return environment == nullptr ? nullptr : environment[number];
 }
 
 struct FreeText {
   char* text;
   ~FreeText() { std::free(text); }
 };
-
-/// The first that the records don't have; the caller frees it. Null: none.
-char* find_surplus(char* const* environment, const MappedRecords& records) {
-  for (; environment != nullptr && *environment != nullptr; ++environment) {
-    const std::string_view name = name_in(*environment);
-    if (!name.empty() && !is_named(name, records)) return ::strndup(name.data(), name.size());
-  }
-  return nullptr;
-}
 
 Failure set_variable(spank_t spank, std::string_view variable) {
   const FreeText copy{::strndup(variable.data(), variable.size())};
@@ -58,11 +60,20 @@ char** job_environment(spank_t spank) {
 }
 
 Failure replace_environment(spank_t spank, const MappedRecords& records) {
-  // Anew after each: Slurm moves the rest along, and an unset that changes nothing must not become a loop.
-  for (int left = 65536; left > 0; --left) {
-    const FreeText surplus{find_surplus(job_environment(spank), records)};
-    if (surplus.text == nullptr) break;
+  int left = 65536;  // an unset that changes nothing must not become a loop
+  for (std::size_t i = 0;;) {
+    const char* const variable = variable_at(spank, i);
+    if (variable == nullptr) break;
+    const std::string_view name = name_in(variable);
+    if (name.empty() || is_named(name, records) || left == 0) {
+      ++i;
+      continue;
+    }
+    --left;
+    const FreeText surplus{::strndup(name.data(), name.size())};
+    if (surplus.text == nullptr) return failed("no memory for the environment");
     if (::spank_unsetenv(spank, surplus.text) != ESPANK_SUCCESS) return failed("cannot unset %s", surplus.text);
+    // Slurm has moved the rest along: the next one is here now.
   }
   for (std::size_t offset = 0; offset < records.size_bytes();) {
     const MappedRecords::Record record = records.take(offset);

@@ -96,8 +96,8 @@ PluginResult run_at_door(const std::filesystem::path& runtime, const std::vector
                          const std::vector<std::string>& more = {}) {
   return in_process([&](Plugin& plugin) {
     slurm.task = task;
-    slurm.environment = {"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_PROCID=3", "GONE=1",
-                         "MLCTR_RUNTIME_DIR=" + runtime.string()};
+    slurm.environment = {"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_PROCID=3",
+                         "GONE=1",         "GONE=2",          "MLCTR_RUNTIME_DIR=" + runtime.string()};
     slurm.environment.insert(slurm.environment.end(), more.begin(), more.end());
     plugin.call("init", arguments);
     plugin.option("container-image", "busybox", 1);
