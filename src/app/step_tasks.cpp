@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "app/step_task.hpp"
@@ -18,6 +19,9 @@ namespace mlctr {
 namespace {
 
 constexpr std::chrono::seconds k_patience_with_killed{5};  // one that waits in the kernel (NFS) may never end
+
+constexpr int k_most_looks = 20;  // programs without any environment (env -i) are there as well
+constexpr std::chrono::milliseconds k_between_looks{20};
 
 // Of all its threads, any of which may have started one; none where the kernel does not tell (CONFIG_PROC_CHILDREN).
 std::vector<pid_t> children_of(pid_t parent) {
@@ -46,13 +50,27 @@ bool is_below_slurmstepd(pid_t pid) {
   return pid > 1;
 }
 
-void end_what_has_environment_of(const SlurmStep& step) {
+// Whether another look is due: something was ended, which may have started another meanwhile, or had no environment, as
+// a process has for the moment in which it becomes another program.
+bool end_those_with_environment_of(const SlurmStep& step) {
+  bool is_unclear = false;
   for (const pid_t pid : runtime::ContainerMembers(::getpid()).pids()) {
     if (pid == ::getpid() || is_below_slurmstepd(pid)) continue;
     const Fd process = runtime::open_process(pid);
-    if (!process || environment_of_first_task(key_of(step), {pid}).empty()) continue;
+    if (!process) continue;
+    const bool is_known = !read_file_if_any(fmt::format("/proc/{}/environ", pid)).empty();
+    const bool is_its = !environment_of_first_task(key_of(step), {pid}).empty();
+    is_unclear = is_unclear || is_its || !is_known;
+    if (!is_its) continue;
     runtime::send_signal(process, SIGKILL);
     runtime::wait_for_end(process, k_patience_with_killed);
+  }
+  return is_unclear;
+}
+
+void end_what_has_environment_of(const SlurmStep& step) {
+  for (int looks = 0; looks < k_most_looks && end_those_with_environment_of(step); ++looks) {
+    std::this_thread::sleep_for(k_between_looks);
   }
 }
 
