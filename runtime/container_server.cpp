@@ -251,7 +251,8 @@ class Server {
       answer["namespaces"] = found.names;
       namespaces = std::move(found.fds);
       members_->add(request.sender);
-      if (request.text == k_stand_by) shared = share(answer);
+      // Nothing of one in which nobody is any more: who asks is to see that it ends, and to start it anew.
+      if (request.text == k_stand_by && !namespaces.empty()) shared = share(answer);
     }
     std::vector<int> fds;
     for (const Fd& fd : namespaces) fds.push_back(fd.get());
