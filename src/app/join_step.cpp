@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <optional>
 #include <string_view>
 
 #include "app/destination_file.hpp"
@@ -33,10 +34,13 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
     if (!request.save_as.empty()) check_destination(request.save_as, Overwrite::replace);
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](std::vector<int> not_inherited) {
-      StepEntrance entrance(request, host);
-      not_inherited.push_back(entrance.sockets());
+      std::optional<StepEntrance> entrance;  // where there is anybody to come in by it
+      if (request.of_task && request.step.local_tasks > 1) {
+        entrance.emplace(request, host);
+        not_inherited.push_back(entrance->sockets());
+      }
       HeldContainer held = enter_step_container(configuration, subject, request, host, not_inherited);
-      held.let_in = std::move(entrance).to(held.socket);
+      if (entrance) held.let_in = std::move(*entrance).to(held.socket);
       return held;
     });
   } catch (...) {

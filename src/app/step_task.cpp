@@ -23,14 +23,6 @@ std::string_view value_of(const std::vector<std::string>& environment, std::stri
   return {};
 }
 
-std::vector<std::string> environment_of(pid_t pid) {
-  try {
-    return split_at_nul(read_file(fmt::format("/proc/{}/environ", pid)));
-  } catch (const Error&) {
-    return {};  // it has ended, or is not ours to look at
-  }
-}
-
 unsigned rank_of(const std::vector<std::string>& environment) {
   const std::string_view text = value_of(environment, "SLURM_PROCID");
   unsigned rank = std::numeric_limits<unsigned>::max();
@@ -39,6 +31,14 @@ unsigned rank_of(const std::vector<std::string>& environment) {
 }
 
 }  // namespace
+
+std::vector<std::string> environment_of(pid_t pid) {
+  try {
+    return split_at_nul(read_file(fmt::format("/proc/{}/environ", pid)));
+  } catch (const Error&) {
+    return {};
+  }
+}
 
 bool is_task_of(std::string_view step_key, const std::vector<std::string>& environment) {
   const std::string_view step = value_of(environment, "SLURM_STEP_ID");

@@ -58,9 +58,9 @@ bool end_those_with_environment_of(const SlurmStep& step) {
     if (pid == ::getpid() || is_below_slurmstepd(pid)) continue;
     const Fd process = runtime::open_process(pid);
     if (!process) continue;
-    const bool is_known = !read_file_if_any(fmt::format("/proc/{}/environ", pid)).empty();
-    const bool is_its = !environment_of_first_task(key_of(step), {pid}).empty();
-    is_unclear = is_unclear || is_its || !is_known;
+    const std::vector<std::string> environment = environment_of(pid);
+    const bool is_its = is_task_of(key_of(step), environment);
+    is_unclear = is_unclear || is_its || environment.empty();
     if (!is_its) continue;
     runtime::send_signal(process, SIGKILL);
     runtime::wait_for_end(process, k_patience_with_killed);

@@ -90,9 +90,6 @@ void add_scope(std::vector<GivenOption>& options, ContainerScope scope) {
 
 StepRequest make_request(StepWords words, const Configuration& configuration, const SlurmStep& step,
                          const runtime::Host& host) {
-  const auto of_task = [words, &configuration, step](const runtime::Host& task) {
-    return make_request(words, configuration, step, task);
-  };
   for (GivenOption& option : options_of_variables(host.environment, words.options)) {
     words.options.push_back(std::move(option));
   }
@@ -105,7 +102,6 @@ StepRequest make_request(StepWords words, const Configuration& configuration, co
     return import_image(configuration, step, image, verbosity);
   };
   request.tell = [](const std::string& line) { say(line); };
-  request.of_task = of_task;
   return request;
 }
 
@@ -204,7 +200,10 @@ int step(const std::vector<std::string>& words) {
   try {
     const StepWords parsed = parse_words(words);
     const Configuration configuration = load_configuration();
-    const StepRequest request = make_request(parsed, configuration, slurm, host);
+    StepRequest request = make_request(parsed, configuration, slurm, host);
+    if (verb == "enter") {  // the plugin's tasks come to the holder; others make their request themselves
+      request.of_task = [&](const runtime::Host& task) { return make_request(parsed, configuration, slurm, task); };
+    }
     if (verb == "run") return run(request, configuration, host);
     return verb == "save" ? save_if_last(request, configuration) : enter(parsed, request, configuration, host);
   } catch (const StepFailed&) {
