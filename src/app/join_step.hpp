@@ -47,8 +47,7 @@ struct StepRequest {
   StepEntrypoint entrypoint = StepEntrypoint::none;
   std::function<BaseImage(const std::string&)> find_image{};  ///< in the stores, else a registry
   std::function<void(const std::string&)> tell{};             ///< takes a line for the user
-  /// The same request as another task of the step would make it, of whose environment the host has all. Empty where
-  /// each task makes its own.
+  /// The same request as another task of the step would make it, of whose environment the host has all.
   std::function<StepRequest(const runtime::Host&)> of_task{};
 };
 

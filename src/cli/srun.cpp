@@ -63,8 +63,13 @@ void check(const std::vector<SrunComponent>& components, const runtime::Host& ho
   }
 }
 
-int run(const std::vector<std::string>& words) {
+TaskStarter find_task_starter() {
   const fs::path mlctr = fs::read_symlink("/proc/self/exe");
+  const fs::path task = mlctr.parent_path() / "mlctr-task";
+  return {.mlctr = mlctr, .task = ::access(task.c_str(), X_OK) == 0 ? task.string() : ""};
+}
+
+int run(const std::vector<std::string>& words) {
   const std::optional<fs::path> srun = find_slurm_program("srun");
   const auto ask_srun = [&srun] {
     if (!srun) return std::string();
@@ -83,7 +88,7 @@ int run(const std::vector<std::string>& words) {
   const runtime::Host host = runtime::look_at_host();
   check(components, host);
   tell_of_ineffective(ineffective_options(components, host.environment));
-  become_slurm_program(*srun, wrap_srun_words(components, host.environment, mlctr.string()));
+  become_slurm_program(*srun, wrap_srun_words(components, host.environment, find_task_starter()));
 }
 
 }  // namespace

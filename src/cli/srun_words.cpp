@@ -116,7 +116,7 @@ void append(std::vector<std::string>& words, const std::vector<std::string>& mor
 }
 
 std::vector<std::string> wrap_component(const SrunComponent& component, const std::vector<GivenOption>& container,
-                                        const std::vector<std::string>& environment, const std::string& mlctr) {
+                                        const std::vector<std::string>& environment, const TaskStarter& starter) {
   if (has_option(component, "multi-prog")) {
     throw UsageError("--multi-prog: srun reads a file of commands, which can't be put into a container from here",
                      "a script that looks at $SLURM_PROCID can choose, or the cluster's plugin (spank_mlctr.so) can");
@@ -127,7 +127,9 @@ std::vector<std::string> wrap_component(const SrunComponent& component, const st
     if (!name.empty()) words.push_back("--job-name=" + name);
   }
   append(words, component.words);
-  append(words, {mlctr, "step", "run"});
+  // A task that may have to save stays mlctr's, outside.
+  if (!starter.task.empty() && find(container, "container-save") == nullptr) words.push_back(starter.task);
+  append(words, {starter.mlctr, "step", "run"});
   if (has_option(component, "quiet")) words.emplace_back("--quiet");
   for (const GivenOption& option : container) words.push_back(to_word(option));
   words.emplace_back("--");
@@ -151,7 +153,7 @@ bool asks_for_help(const std::vector<SrunComponent>& components) {
 }
 
 std::vector<std::string> wrap_srun_words(std::vector<SrunComponent> components,
-                                         const std::vector<std::string>& environment, const std::string& mlctr) {
+                                         const std::vector<std::string>& environment, const TaskStarter& starter) {
   std::vector<std::vector<GivenOption>> containers;
   for (std::size_t i = 0; i < components.size(); ++i) containers.push_back(container_of(components, i, environment));
   if (std::ranges::any_of(containers, asks_for_container)) give_each_its_command(components);
@@ -162,7 +164,7 @@ std::vector<std::string> wrap_srun_words(std::vector<SrunComponent> components,
       append(words, components[i].words);
       append(words, components[i].command);
     } else {
-      append(words, wrap_component(components[i], containers[i], environment, mlctr));
+      append(words, wrap_component(components[i], containers[i], environment, starter));
     }
   }
   return words;

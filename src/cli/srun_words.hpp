@@ -1,6 +1,6 @@
 // What `mlctr srun` makes of its command line: one that the real srun understands.
 //
-//   srun OPTIONS [CONTAINER-OPTIONS] COMMAND...  ->  OPTIONS MLCTR step run CONTAINER-OPTIONS -- COMMAND...
+//   srun OPTIONS [CONTAINER-OPTIONS] COMMAND...  ->  OPTIONS [TASK] MLCTR step run CONTAINER-OPTIONS -- COMMAND...
 //
 // Components of a heterogeneous step ("… : …") each have their own; one that asks for nothing is in the container of
 // those before it, as it is with the plugin.
@@ -28,10 +28,15 @@ std::vector<SrunComponent> parse_srun_words(const std::vector<std::string>& word
 /// Whether they ask for no command, but for words about srun itself: --help, --usage.
 bool asks_for_help(const std::vector<SrunComponent>& components);
 
-/// The real srun's words. `environment` is the job's, "NAME=VALUE"; `mlctr` a path that the nodes have as well. Throws
-/// UsageError.
+/// What Slurm is to start tasks with: paths that the nodes have as well.
+struct TaskStarter {
+  std::string mlctr;
+  std::string task;  ///< mlctr-task, which lets later tasks of a node in (spank/task.cpp); empty where there is none
+};
+
+/// The real srun's words. `environment` is the job's, "NAME=VALUE". Throws UsageError.
 std::vector<std::string> wrap_srun_words(std::vector<SrunComponent> components,
-                                         const std::vector<std::string>& environment, const std::string& mlctr);
+                                         const std::vector<std::string>& environment, const TaskStarter& starter);
 
 /// Of each component that asks for a container, all that is said about it.
 std::vector<std::vector<GivenOption>> asked_containers(const std::vector<SrunComponent>& components,

@@ -201,9 +201,7 @@ int step(const std::vector<std::string>& words) {
     const StepWords parsed = parse_words(words);
     const Configuration configuration = load_configuration();
     StepRequest request = make_request(parsed, configuration, slurm, host);
-    if (verb == "enter") {  // the plugin's tasks come to the holder; others make their request themselves
-      request.of_task = [&](const runtime::Host& task) { return make_request(parsed, configuration, slurm, task); };
-    }
+    request.of_task = [&](const runtime::Host& task) { return make_request(parsed, configuration, slurm, task); };
     if (verb == "run") return run(request, configuration, host);
     return verb == "save" ? save_if_last(request, configuration) : enter(parsed, request, configuration, host);
   } catch (const StepFailed&) {

@@ -79,11 +79,21 @@ void print_warnings(const MappedRecords& records) {
   }
 }
 
+/// Where the container is there, and somebody lets the task in who is no process of mlctr's own for it.
+HandOff enter_by_door(spank_t spank, const GivenOptions& given, char* const* environment) {
+  HandOff none;
+  none.failure = failed("a task whose container is saved is not slurmstepd's child, which is how the door is found");
+  if (is_saved(given, environment)) return none;
+  int task = 0;
+  const bool is_first = ::spank_get_item(spank, S_TASK_ID, &task) != ESPANK_SUCCESS || task == 0;
+  return ask_holder(is_first ? TaskOrder::first : TaskOrder::later, environment);
+}
+
 }  // namespace
 
 Entered enter_container(spank_t spank, const PluginSettings& settings, const GivenOptions& given) {
   char* const* const environment = job_environment(spank);
-  HandOff hand_off = ask_holder(spank, given, environment);
+  HandOff hand_off = enter_by_door(spank, given, environment);
   if (hand_off.failure.happened()) {
     const Preparation preparation = prepare(spank, settings, given, environment);
     if (preparation.outcome != Outcome::inside) return {.outcome = preparation.outcome, .failure = preparation.failure};

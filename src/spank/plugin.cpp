@@ -113,9 +113,10 @@ int check_request() {
 bool is_wrapped_command(spank_t spank) {
   int count = 0;
   char** words = nullptr;
-  if (::spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS || count < 3) return false;
-  return std::string_view(words[0]).ends_with("/mlctr") && words[1] == std::string_view("step") &&
-         words[2] == std::string_view("run");
+  if (::spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS) return false;
+  const int first = count > 0 && std::string_view(words[0]).ends_with("/mlctr-task") ? 1 : 0;
+  return count >= first + 3 && std::string_view(words[first]).ends_with("/mlctr") &&
+         words[first + 1] == std::string_view("step") && words[first + 2] == std::string_view("run");
 }
 
 bool is_wanted_for(spank_t spank) {

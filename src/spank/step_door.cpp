@@ -15,8 +15,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "spank/save_container.hpp"
-
 namespace mlctr::spank {
 namespace {
 
@@ -120,15 +118,13 @@ Descriptor knock(const Path& path) {
 }
 
 /// The first task of a node has mlctr make what the others wait for.
-Descriptor wait_for_door(spank_t spank, char* const* environment) {
+Descriptor wait_for_door(TaskOrder order, char* const* environment) {
   const DoorName name(environment);
   if (name.text[0] == '\0') return {};
-  int task = 0;
-  const bool is_first = ::spank_get_item(spank, S_TASK_ID, &task) != ESPANK_SUCCESS || task == 0;
   for (int waited_ms = 0;; ++waited_ms) {
     Path path;
     Descriptor socket = find_door(name, environment, path) ? knock(path) : Descriptor();
-    if (socket || is_first || path.is_too_long || waited_ms == k_patience_ms) return socket;
+    if (socket || order == TaskOrder::first || path.is_too_long || waited_ms == k_patience_ms) return socket;
     const timespec pause{.tv_sec = 0, .tv_nsec = k_millisecond_ns};
     ::nanosleep(&pause, nullptr);
   }
@@ -163,13 +159,11 @@ bool send_request(const Descriptor& socket, const Descriptor& file) {
 
 }  // namespace
 
-HandOff ask_holder(spank_t spank, const GivenOptions& given, char* const* environment) {
+HandOff ask_holder(TaskOrder order, char* const* environment) {
   HandOff none;
   none.failure = failed("no holder lets the task in");
-  // A task whose container is saved is not slurmstepd's child any more, which is how the door is found.
-  if (is_saved(given, environment)) return none;
   const OtherName while_waiting;
-  const Descriptor socket = wait_for_door(spank, environment);
+  const Descriptor socket = wait_for_door(order, environment);
   if (!socket) return none;
   const Descriptor file = write_down(environment);
   if (!file || !send_request(socket, file)) return none;

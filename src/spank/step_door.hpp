@@ -2,14 +2,15 @@
 // (hand_off.h).
 #pragma once
 
-#include "spank/given_options.hpp"
 #include "spank/hand_off.hpp"
-#include "spank/slurm.hpp"
 
 namespace mlctr::spank {
 
-/// In task_init. Waits for the container. A failure, whatever it is: mlctr is to be asked, which tells what is the
-/// matter.
-HandOff ask_holder(spank_t spank, const GivenOptions& given, char* const* environment);
+/// Of the step's tasks on one node.
+enum class TaskOrder { first, later };
+
+/// In a task, which is slurmstepd's child. Waits for the container; the first task only where there is one already. A
+/// failure, whatever it is: mlctr is to be asked, which tells what is the matter.
+HandOff ask_holder(TaskOrder order, char* const* environment);
 
 }  // namespace mlctr::spank

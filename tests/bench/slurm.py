@@ -139,7 +139,8 @@ def main():
     with workplace(layout) as directory:
         place = directory / "box"
         place.mkdir()
-        shutil.copy(mlctr, place / "mlctr")
+        for program in ("mlctr", "mlctr-task"):
+            shutil.copy(mlctr.parent / program, place)
         shutil.copy(mlctr.parent.parent / "spank/spank_mlctr.so", place)
         data = place / "data"  # the nodes see nothing else of the workplace
         shutil.copytree(layout, data)

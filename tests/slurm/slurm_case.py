@@ -53,8 +53,9 @@ def shared_box():
     epilog = directory / "bin/epilog.sh"
     box = SlurmBox(plugstack=line, settings=[f"Epilog={epilog}"] if CGROUP else [], directory=directory, cgroup=CGROUP)
     atexit.register(box.stop)
-    for path, source in (("bin/mlctr", pathlib.Path(os.environ["MLCTR"])), ("lib/spank_mlctr.so", plugin())):
-        (directory / path).parent.mkdir()
+    mlctr = pathlib.Path(os.environ["MLCTR"]).resolve()
+    for path, source in (("bin/mlctr", mlctr), ("bin/mlctr-task", mlctr.parent / "mlctr-task"), ("lib/spank_mlctr.so", plugin())):
+        (directory / path).parent.mkdir(exist_ok=True)
         if source.exists():
             shutil.copy(source, directory / path)
     (directory / "bin/shim").mkdir()

@@ -31,7 +31,7 @@ std::string no_help() {
 }
 
 std::string wrapped(const std::string& line, const Words& environment = {}, const SrunHelp& help = no_help) {
-  return join(wrap_srun_words(parse_srun_words(split(line), help), environment, "/m"));
+  return join(wrap_srun_words(parse_srun_words(split(line), help), environment, {.mlctr = "/m", .task = ""}));
 }
 
 std::string failure(const std::string& line) {
@@ -52,6 +52,20 @@ TEST_CASE("srun's options stay in front, the container's go to mlctr") {
         "-u");
   CHECK(wrapped("--container-name=c --container-mounts=/a:/b,/c:/d:ro --pty bash") ==
         "--job-name=bash --pty /m step run --container-name=c --container-mounts=/a:/b,/c:/d:ro -- bash");
+}
+
+TEST_CASE("a starter of tasks stands in front, but where the task's mlctr stays to save") {
+  const auto started = [](const std::string& line, const Words& environment) {
+    return join(
+        wrap_srun_words(parse_srun_words(split(line), no_help), environment, {.mlctr = "/m", .task = "/m-task"}));
+  };
+  CHECK(started("--container-name=c id", {}) == "--job-name=id /m-task /m step run --container-name=c -- id");
+  CHECK(started("--container-name=c --container-save=/f.sqsh id", {}) ==
+        "--job-name=id /m step run --container-name=c --container-save=/f.sqsh -- id");
+  CHECK(started("--container-name=c id", {"PYXIS_CONTAINER_SAVE=/f.sqsh"}) ==
+        "--job-name=id /m step run --container-name=c --container-save=/f.sqsh -- id");
+  CHECK(started("-n1 hostname : --container-name=c id", {}) ==
+        "-n1 hostname : --job-name=id /m-task /m step run --container-name=c -- id");
 }
 
 TEST_CASE("options that take their argument as a word of its own") {
