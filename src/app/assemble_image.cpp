@@ -28,7 +28,8 @@ void assemble_image(const ResolvedImage& image, const std::string& reference,
   progress->phase = Phase::merging;
 
   Store::NewImage made = store.new_image(image.digest);
-  squashfs::merge_layers(layers, provenance_files(image, reference), made.fd(), std::move(stop), progress.get());
+  squashfs::merge_layers(layers, provenance_files(image, reference), made.fd(), std::move(stop), progress.get(),
+                         made.directory());
   made.commit(image.manifest_body, image.config_body);
   progress->phase = Phase::done;
 }

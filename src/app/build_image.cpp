@@ -174,7 +174,7 @@ BuiltImage publish(build::BuiltStage& built, const std::vector<ImageReference>& 
   const Lock lock = store.lock_image(image.digest, stop, {});
   if (!store.find_image(image.digest)) {
     Store::NewImage made = store.new_image(image.digest);
-    built.tree.write(built.files, store, provenance_files(image, ""), made.fd(), stop);
+    built.tree.write(built.files, store, provenance_files(image, ""), made.fd(), made.directory(), stop);
     made.commit(image.manifest_body, image.config_body);
   }
   BuiltImage result{.references = {}, .digest = image.digest};

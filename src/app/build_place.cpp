@@ -17,6 +17,7 @@
 #include "base/file.hpp"
 #include "base/leftovers.hpp"
 #include "base/printable.hpp"
+#include "store/image_link.hpp"
 #include "store/remove_tree.hpp"
 #include "store/store_names.hpp"
 
@@ -72,9 +73,7 @@ std::filesystem::path BuildPlace::caches() const {
 
 std::filesystem::path BuildPlace::hold_image(const std::filesystem::path& squashfs) {
   const std::filesystem::path held = path_ / fmt::format("image-{}.sqsh", images_++);
-  std::error_code error;
-  std::filesystem::create_hard_link(std::filesystem::canonical(squashfs), held, error);
-  return error ? squashfs : held;
+  return link_image(squashfs, held) ? held : squashfs;
 }
 
 std::string BuildPlace::keep_failed(const build::FailedStep& step, const Store& store) {
@@ -83,9 +82,9 @@ std::string BuildPlace::keep_failed(const build::FailedStep& step, const Store& 
   forget_failures(failed);
   const std::string id = random_suffix().substr(0, k_id_digits);
   const auto stack = build::stack_of(step.below, store, path_, {});
-  std::error_code error;
-  std::filesystem::create_hard_link(stack[0], step.directory / "image.sqsh", error);
-  if (error) std::filesystem::create_symlink(stack[0], step.directory / "image.sqsh");
+  if (!link_image(stack[0], step.directory / "image.sqsh")) {
+    std::filesystem::create_symlink(stack[0], step.directory / "image.sqsh");
+  }
   nlohmann::json layers = nlohmann::json::array();
   for (std::size_t i = 1; i < stack.size(); ++i) layers.push_back(stack[i].string());
   write_file_atomically(step.directory / "step.json", nlohmann::json{{"step", step.label}, {"layers", layers}}.dump(

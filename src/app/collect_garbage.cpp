@@ -164,7 +164,7 @@ class Collector {
         continue;
       }
       if (is_referenced(image.manifest_digest)) continue;  // named meanwhile
-      const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
+      const std::uint64_t bytes = freed_bytes_below(image.squashfs.parent_path());
       if (is_removing()) store_.remove_image(image.manifest_digest);
       add(RemovedEntry::Kind::image, image.manifest_digest.to_string(), bytes);
     }
@@ -202,9 +202,10 @@ class Collector {
     if (is_removing()) remove_lone_companions(store_);
     const std::vector<StoredLayer> layers = store_.layers();
     const bool is_pulling = store_.is_pulling();
-    for (const StoredLayer& layer : layers) report_.layers_bytes += layer.allocated_bytes;
+    for (const StoredLayer& layer : layers) report_.layers_bytes += layer.is_piece ? 0 : layer.allocated_bytes;
     for (const StoredLayer& layer : layers) {
       heed_stop();
+      if (layer.is_piece) continue;
       if (report_.layers_bytes <= layer_limit_) return;
       const bool may_be_merged_now = is_pulling && now_ - layer.last_used < k_pull_age;
       if (may_be_merged_now || !remove(layer)) {

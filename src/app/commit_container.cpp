@@ -102,8 +102,8 @@ class LayeredCommit {
     read_container(configuration_, container_, request_.running, [&](const BaseImage& image) {
       layer = squashfs::write_changes_layer(image.squashfs, changes_of(container_), file.fd(),
                                             pack_options(configuration_), stop_);
-      files_ = container_provenance(container_.record, image,
-                                    {.user = author_name(), .created = rfc_3339(time_of(*layer))});
+      files_ =
+          container_provenance(container_.record, image, {.user = author_name(), .created = rfc_3339(time_of(*layer))});
       base_squashfs_ = image.squashfs;
     });
     ResolvedImage image = describe_commit(base, *layer,
@@ -121,7 +121,7 @@ class LayeredCommit {
     files_.push_back({"/.mlctr/manifest.json", image.manifest_body});
     files_.push_back({"/.mlctr/config.json", image.config_body});
     Store::NewImage made = store_.new_image(image.digest);
-    squashfs::merge_layers(layer_files(image), files_, made.fd(), stop_, progress_.get());
+    squashfs::merge_layers(layer_files(image), files_, made.fd(), stop_, progress_.get(), made.directory());
     const std::uint64_t bytes = file_size(made.fd(), "the image");
     made.commit(image.manifest_body, image.config_body);
     progress_->phase = Phase::done;

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "image/config.hpp"
+#include "image/piece_name.hpp"
 #include "store/allocation.hpp"
 #include "store/layer_companions.hpp"
 #include "store/store_names.hpp"
@@ -33,16 +34,17 @@ void measure_images(const Store& store, Allocation& allocation, LayersOfImages& 
   usage.broken = references.broken;
   for (const StoredImage& image : store.images()) {
     ImageUsage measured{.manifest_digest = image.manifest_digest};
-    measured.image_bytes = allocation.add(image.squashfs.parent_path());
+    measured.image_bytes = allocated_bytes_below(image.squashfs.parent_path());
     for (const ReferenceRecord& record : references.records) {
       if (record.manifest_digest == image.manifest_digest) measured.references.push_back(record.reference);
     }
-    usage.images_bytes += measured.image_bytes;
+    usage.images_bytes += allocation.add(image.squashfs.parent_path());  // a piece that several have once
     layers_of_images[image.manifest_digest] = layers_of(image, usage.broken);
     usage.images.push_back(std::move(measured));
   }
 }
 
+// After images and containers: a layer that is a piece of one takes nothing besides.
 void measure_layers(const Store& store, Allocation& allocation, const LayersOfImages& layers_of_images,
                     DiskUsage& usage) {
   for (const StoredLayer& layer : store.layers()) {
@@ -77,7 +79,7 @@ void measure_containers(const std::filesystem::path& root, Allocation& allocatio
     for (const auto& part : entries_of(directory)) {
       const std::uint64_t bytes = allocation.add(part);
       if (part.filename() == "upper") measured.changes_bytes = bytes;
-      if (part.filename() == "image.sqsh") measured.image_bytes = bytes;
+      if (part.filename() == "image.sqsh" || part.extension() == k_piece_suffix) measured.image_bytes += bytes;
       (measured.name.starts_with(".build-") ? usage.build_bytes : usage.containers_bytes) += bytes;
     }
     if (is_container_name(measured.name)) usage.containers.push_back(std::move(measured));
@@ -93,12 +95,12 @@ DiskUsage disk_usage(const Configuration& configuration) {
   Allocation allocation;  // one for all: a file may have names in several parts of the store
   LayersOfImages layers_of_images;
   measure_images(store, allocation, layers_of_images, usage);
-  measure_layers(store, allocation, layers_of_images, usage);
   for (const TemporaryEntry& entry : store.temporaries()) usage.partial_bytes += allocation.add(entry.path);
   usage.build_steps = list_directory(store.root() / "steps").size();
   measure_containers(open_containers(configuration).root(), allocation, usage);
-  usage.total_bytes = usage.images_bytes + usage.layers_bytes + usage.partial_bytes +
-                      usage.containers_bytes + usage.build_bytes;
+  measure_layers(store, allocation, layers_of_images, usage);
+  usage.total_bytes =
+      usage.images_bytes + usage.layers_bytes + usage.partial_bytes + usage.containers_bytes + usage.build_bytes;
   // The store may be yet to be.
   usage.free_bytes = free_bytes(nearest_existing(store.root()));
   std::stable_sort(usage.images.begin(), usage.images.end(),

@@ -6,12 +6,11 @@
 #include "app/find_image.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "squashfs/extent_copy.hpp"
 
 namespace mlctr {
 namespace {
 
-// A stop is heeded between two parts; a filesystem that shares extents makes each part at once.
-constexpr std::uint64_t k_part_bytes = 64u << 20;
 constexpr std::size_t k_stream_part_bytes = 1u << 20;
 
 }  // namespace
@@ -27,26 +26,24 @@ std::uint64_t copy_squashfs(const std::filesystem::path& squashfs, const std::fi
                             Overwrite overwrite, std::stop_token stop) {
   DestinationFile copy(destination, overwrite);
   const Fd source = open_regular_file(squashfs);
-  const std::uint64_t bytes = file_size(source.get(), squashfs.string());
-  for (std::uint64_t offset = 0; offset < bytes; offset += k_part_bytes) {
-    if (stop.stop_requested()) throw Cancelled();
-    copy_range(source.get(), offset, copy.fd(), offset, std::min(k_part_bytes, bytes - offset), destination.string());
-  }
+  const squashfs::ImageFile image(source.get(), squashfs, 0);
+  squashfs::copy_image(image, copy.fd(), std::move(stop), nullptr);
   copy.commit();
-  return bytes;
+  return image.size();
 }
 
 std::uint64_t write_squashfs(const std::filesystem::path& squashfs, int to, std::string_view to_name,
                              std::stop_token stop) {
   const Fd source = open_regular_file(squashfs);
+  const squashfs::ImageFile image(source.get(), squashfs, 0);
   std::vector<std::byte> buffer(k_stream_part_bytes);
-  std::uint64_t done = 0;
-  while (const std::size_t got = read_at(source.get(), buffer, done, squashfs.string())) {
+  for (std::uint64_t done = 0; done < image.size(); done += buffer.size()) {
     if (stop.stop_requested()) throw Cancelled();
-    write_all(to, std::span(buffer).first(got), to_name);
-    done += got;
+    buffer.resize(std::min<std::uint64_t>(k_stream_part_bytes, image.size() - done));
+    image.read(done, buffer);
+    write_all(to, buffer, to_name);
   }
-  return done;
+  return image.size();
 }
 
 }  // namespace mlctr

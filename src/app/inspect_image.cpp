@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "squashfs/image_pieces.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -65,13 +66,19 @@ void add_references(ImageInspection& image, const FoundImage& found, const Confi
   image.pulled_at = found.record->pulled_at;
 }
 
+void add_file(ImageInspection& image, const std::filesystem::path& path) {
+  const Fd file = open_file(path, O_RDONLY);
+  image.squashfs = path;
+  image.size_bytes = file_size(file.get(), path.string());
+  image.is_in_pieces = squashfs::has_pieces(file.get(), path.string());
+}
+
 ImageInspection inspect_stored(const FoundImage& found, const Configuration& configuration) {
   ImageInspection image;
   add_references(image, found, configuration);
   image.manifest_digest = found.image.manifest_digest;
   image.store = found.store;
-  image.squashfs = found.image.squashfs;
-  image.size_bytes = std::filesystem::file_size(found.image.squashfs);
+  add_file(image, found.image.squashfs);
   image.manifest_body = read_file(found.image.manifest, k_max_manifest_bytes);
   image.config_body = read_file(found.image.config, k_max_config_bytes);
   image.provenance_body = OwnFiles(found.image.squashfs).read("provenance.json");
@@ -88,8 +95,7 @@ ImageInspection inspect_stored(const FoundImage& found, const Configuration& con
 ImageInspection inspect_file(const std::filesystem::path& path) {
   const OwnFiles files(path);
   ImageInspection image;
-  image.squashfs = path;
-  image.size_bytes = std::filesystem::file_size(path);
+  add_file(image, path);
   image.manifest_body = files.read("manifest.json");
   image.config_body = files.read("config.json");
   image.provenance_body = files.read("provenance.json");

@@ -37,6 +37,7 @@ struct ImageInspection {
   std::filesystem::path store;            ///< empty for a lone file
   std::filesystem::path squashfs;
   std::uint64_t size_bytes = 0;            ///< of the squashfs file
+  bool is_in_pieces = false;               ///< squashfs/image_pieces.hpp
   std::int64_t pulled_at = 0;              ///< seconds since 1970; 0 where unknown
   std::string manifest_body, config_body;  ///< exact bytes; empty where absent
   std::optional<ImageConfig> config;

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/path.hpp"
+#include "squashfs/extent_copy.hpp"
 #include "store/store.hpp"
 
 namespace mlctr {
@@ -18,7 +19,7 @@ void add_to_store(Store& store, const std::filesystem::path& file, int fd, const
                   SquashfsCopy copy) {
   Store::NewImage image = store.new_image(identity.digest);
   if (copy == SquashfsCopy::into_store) {
-    copy_range(fd, 0, image.fd(), 0, file_size(fd, file.string()), image.path().string());
+    squashfs::copy_image(squashfs::ImageFile(fd, file, 0), image.fd(), {}, nullptr);
   } else {
     image.record_existing(file);
   }

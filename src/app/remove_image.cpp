@@ -10,6 +10,8 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "store/allocation.hpp"
+#include "store/image_link.hpp"
+#include "store/store_names.hpp"
 
 namespace mlctr {
 namespace {
@@ -57,12 +59,20 @@ void check_not_needed(const ImageUsers& users, std::string_view text) {
               fmt::format("`mlctr rm {}` first", fmt::join(users.dependent, " ")));
 }
 
-// What the last name of a file takes with it is freed, and no more.
-std::uint64_t bytes_to_free(const StoredImage& image) {
-  const std::uint64_t bytes = allocated_bytes_below(image.squashfs.parent_path());
-  struct stat status {};
-  if (::lstat(image.squashfs.c_str(), &status) != 0 || status.st_nlink == 1) return bytes;
-  return bytes - std::min(bytes, allocated_bytes(status));
+// Of the pieces that only the layer cache has besides.
+std::uint64_t bytes_left_cached(const Store& store, const StoredImage& image) {
+  constexpr nlink_t k_both = 2;
+  std::uint64_t bytes = 0;
+  const std::filesystem::path directory = image.squashfs.parent_path();
+  for (const std::string& name : list_directory(directory)) {
+    struct stat piece {
+    }, layer{};
+    const auto diff_id = diff_id_of_piece(name);
+    if (!diff_id || ::lstat((directory / name).c_str(), &piece) != 0) continue;
+    const bool is_layer = ::lstat(store.layer_path(*diff_id).c_str(), &layer) == 0;
+    if (is_layer && layer.st_ino == piece.st_ino && piece.st_nlink == k_both) bytes += allocated_bytes(piece);
+  }
+  return bytes;
 }
 
 // Broken ones too (the file that was recorded is away), which find_image() does not take for images.
@@ -95,8 +105,13 @@ RemovedImage remove_image(const Configuration& configuration, std::string_view t
     return result;
   }
   if (!image) return result;
-  const std::uint64_t bytes = bytes_to_free(*image);
-  if (store.remove_image(target.manifest_digest)) result.freed_bytes = bytes;
+  // What the last name of a file takes with it is freed, and no more.
+  const std::uint64_t freed = freed_bytes_below(image->squashfs.parent_path());
+  const std::uint64_t cached = bytes_left_cached(store, *image);
+  if (store.remove_image(target.manifest_digest)) {
+    result.freed_bytes = freed;
+    result.cached_bytes = cached;
+  }
   result.containers = users.linked;
   return result;
 }

@@ -21,6 +21,7 @@ struct RemovedImage {
   std::vector<std::string> remaining_references{};  ///< why it was kept
   std::vector<std::string> containers{};  ///< those that have the image's file still, so that its space is not freed
   std::uint64_t freed_bytes = 0;
+  std::uint64_t cached_bytes = 0;  ///< of its layers, which only the layer cache has now
 };
 
 /// `text` as find_image takes it. By digest: throws Error where several references lead to the image (they are named).

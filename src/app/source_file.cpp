@@ -21,7 +21,8 @@ struct Magic {
 };
 // squashfs: fs/squashfs/squashfs_fs.h; SIF: sif.h's SIF_MAGIC after 32 bytes of a "#!" line; tar: pax(1), "ustar
 // Interchange Format" (GNU's begins alike).
-constexpr std::array<Magic, 7> k_magics{{{0, "hsqs", SourceFile::squashfs},
+constexpr std::array<Magic, 8> k_magics{{{0, "hsqs", SourceFile::squashfs},
+                                         {0, "mlcp", SourceFile::squashfs},  // of mlctr's store (image_pieces.hpp)
                                          {0, "\x1f\x8b", SourceFile::compressed},
                                          {0, "\x28\xb5\x2f\xfd", SourceFile::compressed},
                                          {0, "\xfd\x37zXZ", SourceFile::compressed},

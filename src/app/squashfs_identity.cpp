@@ -1,11 +1,11 @@
 #include "app/squashfs_identity.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "app/enroot_image.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/hash.hpp"
 #include "image/config.hpp"
 #include "image/manifest.hpp"
@@ -15,16 +15,17 @@
 namespace mlctr {
 namespace {
 
-Digest hash_file(int fd, const std::string& name, ProgressItem& progress, const std::stop_token& stop) {
+Digest hash_image(const squashfs::ImageFile& image, ProgressItem& progress, const std::stop_token& stop) {
+  constexpr std::uint64_t k_part_bytes = 1u << 20;
   progress.phase = Phase::converting;
   Hasher hasher;
-  std::vector<std::byte> buffer(1u << 20);
-  std::uint64_t done = 0;
-  while (const std::size_t got = read_at(fd, buffer, done, name)) {
+  std::vector<std::byte> part;
+  for (std::uint64_t done = 0; done < image.size(); done += part.size()) {
     if (stop.stop_requested()) throw Cancelled();
-    hasher.update(std::span(buffer).first(got));
-    done += got;
-    progress.converted_bytes = done;
+    part.resize(std::min(k_part_bytes, image.size() - done));
+    image.read(done, part);
+    hasher.update(part);
+    progress.converted_bytes = done + part.size();
   }
   progress.phase = Phase::done;
   return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
@@ -64,7 +65,7 @@ SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, co
   // Read as strictly as what a registry sends: later commands trust what is in the store.
   parse_manifest(manifest_body, {});
   parse_image_config(config_body);
-  return {hash_file(fd, file.string(), progress, stop), std::move(manifest_body), std::move(config_body)};
+  return {hash_image(reader.image(), progress, stop), std::move(manifest_body), std::move(config_body)};
 }
 
 }  // namespace mlctr

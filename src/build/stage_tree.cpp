@@ -11,9 +11,9 @@ const squashfs::Tree& StageTree::show(const StageFiles& files, const Store& stor
 }
 
 void StageTree::write(const StageFiles& files, const Store& store, const std::vector<squashfs::AddedFile>& added,
-                      int output, const std::stop_token& stop) {
+                      int output, const std::filesystem::path& beside, const std::stop_token& stop) {
   show(files, store);
-  merge_.write(added, output, stop, nullptr);
+  merge_.write(added, output, stop, nullptr, beside);
 }
 
 }  // namespace mlctr::build

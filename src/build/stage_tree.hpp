@@ -1,6 +1,7 @@
 // What a stage shows so far, read once for all its steps: a large image's tree takes a while to read.
 #pragma once
 
+#include <filesystem>
 #include <stop_token>
 #include <vector>
 
@@ -17,7 +18,7 @@ class StageTree {
 
   /// All that `files` are as one image, as squashfs::merge_layers writes it. Nothing can be shown after that.
   void write(const StageFiles& files, const Store& store, const std::vector<squashfs::AddedFile>& added, int output,
-             const std::stop_token& stop);
+             const std::filesystem::path& beside, const std::stop_token& stop);
 
  private:
   squashfs::LayerMerge merge_;

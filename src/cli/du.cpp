@@ -21,8 +21,8 @@ void print_tables(const DiskUsage& usage) {
   if (!usage.images.empty()) {
     Table images({{"IMAGE", Align::left, Table::Narrow::cut_middle},
                   {"SIZE", Align::right},
-                  {"OWN LAYERS", Align::right},
-                  {"SHARED LAYERS", Align::right}});
+                  {"OWN CACHE", Align::right},
+                  {"SHARED CACHE", Align::right}});
     for (const ImageUsage& image : usage.images) {
       images.add({name_of(image), format_bytes(image.image_bytes), format_bytes(image.unique_layer_bytes),
                   format_bytes(image.shared_layer_bytes)});

@@ -95,7 +95,8 @@ std::string describe(const ImageInspection& image) {
   Lines lines;
   lines.add("reference", references_of(image));
   lines.add("digest", image.manifest_digest ? image.manifest_digest->to_string() : "");
-  lines.add("file", safe(image.squashfs.string()));
+  lines.add("file", safe(image.squashfs.string()) +
+                        (image.is_in_pieces ? ", in pieces: `mlctr export` makes one file of them" : ""));
   lines.add("size", format_bytes(image.size_bytes));
   if (image.pulled_at != 0) lines.add("pulled", age_of(image.pulled_at));
   if (image.config)
@@ -143,6 +144,7 @@ nlohmann::ordered_json to_json(const ImageInspection& image) {
           {"references", image.references},
           {"digest", text_or_null(image.manifest_digest ? image.manifest_digest->to_string() : "")},
           {"squashfs", image.squashfs.string()},
+          {"in_pieces", image.is_in_pieces},
           {"store", text_or_null(image.store.string())},
           {"size", image.size_bytes},
           {"pulled", image.pulled_at},
@@ -213,7 +215,8 @@ void add_inspect(CLI::App& program, Action& chosen) {
   command->add_flag_callback(
       "--provenance", [part] { *part = Part::provenance; }, "What it was made from, level by level");
   command->footer(
-      "--json: reference (as asked for), references (all of the image's), digest, squashfs, store, size (bytes),\n"
+      "--json: reference (as asked for), references (all of the image's), digest, squashfs,\n"
+      "        in_pieces (whether large layers lie beside that file, as parts of it), store, size (bytes),\n"
       "        pulled (seconds since 1970), platform,\n"
       "        layers [digest, size, diff_id, cached], provenance {reference, manifest_digest, container, "
       "mlctr_version},\n"

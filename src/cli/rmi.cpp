@@ -31,7 +31,11 @@ std::string describe_users(const std::vector<std::string>& containers) {
 
 std::string describe(const std::string& name, const RemovedImage& removed) {
   if (removed.image == RemovedImage::Image::removed) {
-    return fmt::format("removed {} ({} freed{})\n", printable(name, 4096), format_bytes(removed.freed_bytes),
+    const std::string cached = removed.cached_bytes == 0
+                                   ? ""
+                                   : fmt::format("; {} of layers stay cached: `mlctr gc --max-size 0` frees all such",
+                                                 format_bytes(removed.cached_bytes));
+    return fmt::format("removed {} ({} freed{}{})\n", printable(name, 4096), format_bytes(removed.freed_bytes), cached,
                        describe_users(removed.containers));
   }
   std::string others;
@@ -47,7 +51,8 @@ nlohmann::ordered_json to_json(const RemovedImage& removed) {
           {"image_removed", removed.image == RemovedImage::Image::removed},
           {"remaining_references", removed.remaining_references},
           {"containers", removed.containers},
-          {"freed", removed.freed_bytes}};
+          {"freed", removed.freed_bytes},
+          {"cached", removed.cached_bytes}};
 }
 
 // Removes what it can: one bad name among many must not save the others. The last failure is thrown, those before are
@@ -88,8 +93,8 @@ void add_rmi(CLI::App& program, Action& chosen) {
   command->footer(
       "An image goes with its last name. Its layers stay cached until gc, so that a new version needs only what "
       "changed.\n"
-      "--json: digest, references, image_removed, remaining_references, containers (that keep its file), freed\n"
-      "        (bytes)\n");
+      "--json: digest, references, image_removed, remaining_references, containers (that keep its file), freed and\n"
+      "        cached (bytes; these of its layers stay in the layer cache)\n");
   command->final_callback([options, &chosen] {
     chosen = [options] {
       run_stoppable([&](std::stop_token stop) { remove_all(*options, std::move(stop)); }, "");

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <span>
 #include <thread>
 
 #include "base/error.hpp"
@@ -17,6 +18,7 @@ namespace mlctr::squashfs {
 namespace {
 
 constexpr std::uint64_t k_copied_bytes = 64u << 20;
+constexpr std::size_t k_first_bytes = 4;
 constexpr unsigned k_max_threads = 4;  // more only wait for the same servers
 
 // Only one at a time writes to a file of these; the others would spin until it is done.
@@ -25,23 +27,14 @@ bool has_one_writer(int file) {
   return std::ranges::any_of(std::array{"tmpfs", "ext4", "xfs", "btrfs"}, [&](const char* one) { return type == one; });
 }
 
-struct Piece {
-  const ExtentSource* source;
-  Extent extent;
-};
-
-std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
-  std::vector<Piece> pieces;
-  for (const ExtentSource& source : sources) {
-    const std::uint64_t file_end = file_size(source.file, source.name.string());
-    const std::uint64_t end = file_end - std::min(file_end, source.offset);
-    for (const Extent& extent : source.extents) {
-      // The last page of a file need not be whole.
-      const std::uint64_t there = std::min(extent.size, end - std::min(end, extent.from));
-      for (std::uint64_t done = 0; done < there; done += k_copied_bytes) {
-        const std::uint64_t size = std::min(k_copied_bytes, there - done);
-        pieces.push_back({&source, {extent.from + done, size, extent.to + done}});
-      }
+std::vector<PlacedPart> cut(const std::vector<PlacedPart>& parts) {
+  std::vector<PlacedPart> pieces;
+  for (const PlacedPart& whole : parts) {
+    for (std::uint64_t done = 0; done < whole.part.size; done += k_copied_bytes) {
+      PlacedPart& piece = pieces.emplace_back(whole);
+      piece.part.at += done;
+      piece.part.size = std::min(k_copied_bytes, whole.part.size - done);
+      piece.to += done;
     }
   }
   return pieces;
@@ -49,7 +42,7 @@ std::vector<Piece> cut(const std::vector<ExtentSource>& sources) {
 
 class Copier {
  public:
-  Copier(std::vector<Piece> pieces, int output, std::stop_token stop, ProgressItem* progress)
+  Copier(std::vector<PlacedPart> pieces, int output, std::stop_token stop, ProgressItem* progress)
       : pieces_(std::move(pieces)), output_(output), stop_(std::move(stop)), progress_(progress) {}
 
   void run() {
@@ -76,14 +69,14 @@ class Copier {
     }
   }
 
-  void copy(const Piece& piece) {
+  void copy(const PlacedPart& piece) {
     if (stop_.stop_requested()) throw Cancelled();
-    copy_range(piece.source->file, piece.source->offset + piece.extent.from, output_, piece.extent.to,
-               piece.extent.size, "the image from " + piece.source->name.string());
-    if (progress_ != nullptr) progress_->converted_bytes += piece.extent.size;
+    copy_range(piece.part.file, piece.part.at, output_, piece.to, piece.part.size,
+               "the image from " + piece.layer.string());
+    if (progress_ != nullptr) progress_->converted_bytes += piece.part.size;
   }
 
-  std::vector<Piece> pieces_;
+  std::vector<PlacedPart> pieces_;
   int output_;
   std::stop_token stop_;
   ProgressItem* progress_;
@@ -94,8 +87,23 @@ class Copier {
 
 }  // namespace
 
-void copy_extents(const std::vector<ExtentSource>& sources, int output, std::stop_token stop, ProgressItem* progress) {
-  Copier(cut(sources), output, std::move(stop), progress).run();
+void copy_parts(const std::vector<PlacedPart>& parts, int output, std::stop_token stop, ProgressItem* progress) {
+  Copier(cut(parts), output, std::move(stop), progress).run();
+}
+
+void copy_image(const ImageFile& image, int output, std::stop_token stop, ProgressItem* progress) {
+  std::vector<PlacedPart> parts;
+  std::uint64_t to = 0;
+  for (const ImagePart& part : image.parts(0, image.size())) {
+    parts.push_back({part, to, image.name()});
+    to += part.size;
+  }
+  copy_parts(parts, output, std::move(stop), progress);
+  // The file of one in pieces begins with other bytes.
+  std::array<std::byte, k_first_bytes> bytes;
+  const auto first = std::span(bytes).first(std::min<std::uint64_t>(bytes.size(), image.size()));
+  image.read(0, first);
+  write_all_at(output, first, 0, image.name());
 }
 
 }  // namespace mlctr::squashfs

@@ -14,6 +14,7 @@
 #include "squashfs/codec.hpp"
 #include "squashfs/extent_copy.hpp"
 #include "squashfs/extent_plan.hpp"
+#include "squashfs/kept_layers.hpp"
 #include "squashfs/merge_tree.hpp"
 #include "squashfs/reader.hpp"
 #include "squashfs/sif.hpp"
@@ -103,19 +104,19 @@ class Merge {
     merged_.lay(std::move(tree));
   }
 
-  void write(int output, std::stop_token stop, ProgressItem* progress) {
+  void write(int output, std::stop_token stop, ProgressItem* progress, const std::filesystem::path& beside = {}) {
     find_needed();
     const std::uint64_t added_start = place_extents();
     move_files(added_start);
-    std::vector<ExtentSource> sources;
-    for (const LayerFile& layer : layers_) {
-      sources.push_back(
-          {.file = layer.file.get(), .name = layer.path, .extents = layer.plan.extents(), .offset = layer.offset});
-    }
-    copy_extents(sources, output, stop, progress);
+    std::vector<ImageFile> files;
+    for (const LayerFile& layer : layers_) files.emplace_back(layer.file.get(), layer.path, layer.offset);
+    std::vector<PlacedPart> parts = placed_parts(files);
+    ImagePieces pieces = beside.empty() ? ImagePieces() : keep_layers(parts, output, beside);
+    copy_parts(parts, output, stop, progress);
     write_all_at(output, added_bytes_, added_start, "the image");
     if (stop.stop_requested()) throw Cancelled();
-    write_tables(merged_.tree(), output, added_start + added_bytes_.size(), format_);
+    pieces.image_bytes = write_tables(merged_.tree(), output, added_start + added_bytes_.size(), format_);
+    if (!pieces.names.empty()) write_pieces(output, pieces, "the image");
   }
 
  private:
@@ -171,6 +172,22 @@ class Merge {
 
   // Whether a layer of this number is a file to copy from, neither in place nor added.
   bool is_copied(std::uint32_t number) const { return number < layers_.size(); }
+
+  std::vector<PlacedPart> placed_parts(const std::vector<ImageFile>& files) const {
+    std::vector<PlacedPart> placed;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      for (const Extent& extent : layers_[i].plan.extents()) {
+        // The last page of a file need not be whole.
+        const std::uint64_t there = std::min(extent.size, files[i].size() - std::min(files[i].size(), extent.from));
+        std::uint64_t to = extent.to;
+        for (const ImagePart& part : files[i].parts(extent.from, there)) {
+          placed.push_back({part, to, layers_[i].path});
+          to += part.size;
+        }
+      }
+    }
+    return placed;
+  }
 
   // Returns where the added files' blocks go.
   std::uint64_t place_extents() {
@@ -234,20 +251,21 @@ const Tree& LayerMerge::tree() const noexcept {
   return state_->merge.tree();
 }
 
-void LayerMerge::write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress) {
+void LayerMerge::write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress,
+                       const std::filesystem::path& beside) {
   if (state_->foreign) {
     throw Error(fmt::format("cannot merge {}: it is not a layer file of mlctr (zstd, blocks of {} bytes)",
                             state_->foreign->string(), k_block_bytes));
   }
   state_->merge.add(added);
-  state_->merge.write(output, std::move(stop), progress);
+  state_->merge.write(output, std::move(stop), progress, beside);
 }
 
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
-                  std::stop_token stop, ProgressItem* progress) {
+                  std::stop_token stop, ProgressItem* progress, const std::filesystem::path& beside) {
   LayerMerge merge;
   for (const std::filesystem::path& path : layers) merge.apply(path);
-  merge.write(added, output, std::move(stop), progress);
+  merge.write(added, output, std::move(stop), progress, beside);
 }
 
 void merge_files(const std::filesystem::path& base, const std::vector<AddedFile>& files,

@@ -22,9 +22,10 @@ struct AddedFile {
 
 /// Writes a whole image to `output` (empty, read-write), without syncing it. `layers` base first. Whiteouts, opaque
 /// directories, shadowed files and links across layers are resolved; what no file needs is not copied (but for small
-/// gaps). Deterministic: the same layer files give the same bytes. `progress` may be null.
+/// gaps). Deterministic: the same layer files give the same bytes. `progress` may be null. `beside`: the directory of
+/// `output`, where it may have large layers as pieces (image_pieces.hpp).
 void merge_layers(const std::vector<std::filesystem::path>& layers, const std::vector<AddedFile>& added, int output,
-                  std::stop_token stop, ProgressItem* progress);
+                  std::stop_token stop, ProgressItem* progress, const std::filesystem::path& beside = {});
 
 /// merge_layers in steps: what the layers so far show can be looked at between two of them.
 class LayerMerge {
@@ -40,7 +41,8 @@ class LayerMerge {
   /// Good until the next call; its contents have their places in the layers' own files, and it has no fragments.
   const Tree& tree() const noexcept;
   /// Once, last.
-  void write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress);
+  void write(const std::vector<AddedFile>& added, int output, std::stop_token stop, ProgressItem* progress,
+             const std::filesystem::path& beside = {});
 
  private:
   struct State;

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/printable.hpp"
+#include "store/image_link.hpp"
 #include "store/remove_tree.hpp"
 #include "store/store_names.hpp"
 #include "store/store_root.hpp"
@@ -55,12 +56,10 @@ ContainerRecord parse_record(const std::filesystem::path& file) {
   }
 }
 
-// A second name for the same file costs nothing and stays whole when the first goes; not across filesystems, and not of
-// another user's file (protected_hardlinks, proc(5)).
-void link_image(const std::filesystem::path& squashfs, const std::filesystem::path& link) {
+void name_image(const std::filesystem::path& squashfs, const std::filesystem::path& name) {
+  if (link_image(squashfs, name)) return;
   const auto file = std::filesystem::canonical(squashfs);
-  if (::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, link.c_str(), 0) == 0) return;
-  if (::symlink(file.c_str(), link.c_str()) != 0) throw SysError("cannot make " + link.string());
+  if (::symlink(file.c_str(), name.c_str()) != 0) throw SysError("cannot make " + name.string());
 }
 
 // Removed by the destructor unless it was given its name.
@@ -148,7 +147,7 @@ std::optional<StoredContainer> ContainerStore::create(const ContainerRecord& rec
   }
   // The upper's mode is that of the container's "/", whatever the umask.
   if (::chmod((made.path() / "upper").c_str(), 0755) != 0) throw SysError("cannot make a container's directory");
-  link_image(squashfs, made.path() / "image.sqsh");
+  name_image(squashfs, made.path() / "image.sqsh");
   write_file_atomically(made.path() / "config.json", config);
   write_file_atomically(made.path() / "container.json", to_json(record));
   if (!made.commit(root_ / record.name)) return std::nullopt;

@@ -24,6 +24,8 @@ class NewImage {
   /// image.sqsh, for the caller to write: open for reading and writing, empty at first.
   int fd() const noexcept { return file_.get(); }
   std::filesystem::path path() const { return directory_ / "image.sqsh"; }
+  /// Where it lies, and pieces of it may.
+  const std::filesystem::path& directory() const noexcept { return directory_; }
 
   /// Instead of writing: image.sqsh is `file`, made below the same store.
   void take(UnnamedFile& file);

@@ -107,7 +107,8 @@ std::vector<StoredLayer> Store::layers() const {
     const auto status = status_of(layer_path(diff_id));
     if (!status || !S_ISREG(status->st_mode)) continue;
     const std::uint64_t companions = companion_bytes(layer_path(diff_id));
-    layers.push_back({diff_id, allocated_bytes(*status) + companions, modification_time(*status)});
+    layers.push_back(
+        {diff_id, allocated_bytes(*status) + companions, modification_time(*status), status->st_nlink > 1});
   }
   std::stable_sort(layers.begin(), layers.end(),
                    [](const StoredLayer& a, const StoredLayer& b) { return a.last_used < b.last_used; });

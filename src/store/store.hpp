@@ -49,6 +49,7 @@ struct StoredLayer {
   Digest diff_id;
   std::uint64_t allocated_bytes = 0;
   FileTime last_used;
+  bool is_piece = false;  ///< of an image or a container, which has its file as well: removing it frees nothing
 };
 
 /// What lies in tmp/: a download to go on with, or what a killed process left.
@@ -106,6 +107,7 @@ class Store {
   /// image's lock, and set_reference before letting go of it: gc takes images that no reference leads to.
   using NewImage = mlctr::NewImage;
   [[nodiscard]] NewImage new_image(const Digest& manifest_digest);
+  std::filesystem::path image_directory(const Digest& manifest_digest) const;
   /// The user's own .sqsh that this image points to, whatever became of it; absent where the image has its own.
   std::optional<RecordedFile> recorded_file(const Digest& manifest_digest) const;
   std::vector<StoredImage> images() const;  ///< sorted by digest; of a broken one some files are missing
@@ -131,8 +133,6 @@ class Store {
   FileTime now();
 
  private:
-  std::filesystem::path image_directory(const Digest& manifest_digest) const;
-
   std::filesystem::path root_;
 };
 

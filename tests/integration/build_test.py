@@ -314,7 +314,7 @@ class Results(BuildTestCase):
         self.assertEqual(found[0], found[1])
 
     def test_base_layers_stay_what_they_are(self):
-        base = json.loads((self.squashfs_of(self.base).parent / "manifest.json").read_text())
+        base = json.loads((self.stored_squashfs(self.base).parent / "manifest.json").read_text())
         self.build("FROM BASE\nRUN echo x > /x\n")
         manifest = self.manifest()
         self.assertEqual(manifest["layers"][:-1], base["layers"])

@@ -52,7 +52,7 @@ class BuildTestCase(NamedContainerTestCase):
         return found, json.loads((pathlib.Path(found["squashfs"]).parent / "config.json").read_text())
 
     def manifest(self):
-        return json.loads((self.squashfs_of(self.tag).parent / "manifest.json").read_text())
+        return json.loads((self.stored_squashfs(self.tag).parent / "manifest.json").read_text())
 
     def forget_builds(self):
         """All but the base image."""

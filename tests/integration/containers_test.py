@@ -291,6 +291,20 @@ class StoreCommands(NamedContainerTestCase):
         self.mlctr("gc")
         self.assertEqual(self.store_files("images"), [])
 
+    def test_a_container_keeps_the_pieces_of_its_image(self):
+        image = layout("python")
+        self.mlctr("create", "--name", "pieces", image)
+        self.assertTrue(self.json("inspect", image)["in_pieces"])
+        self.assertIn("the container pieces keeps its file", self.mlctr("rmi", image)[0])
+        self.mlctr("gc", "--max-size", "0")
+        self.assertEqual(self.sh("run", "pieces", "python3", "-c", "import json; print(json.dumps(6 * 7))"), "42")
+        [container] = [one for one in self.json("du")["named_containers"] if one["name"] == "pieces"]
+        self.assertGreater(container["own_image"], 50_000_000)
+        self.mlctr("rm", "pieces")
+        self.mlctr("gc", "--max-size", "0")
+        self.assertEqual(self.store_files("layers"), [])
+        self.assertLess(self.json("du")["total"], 10_000_000)
+
     def test_gc_sweeps_what_was_left(self):
         containers = self.store / "containers"
         old, new, removed = containers / ".new-0123456789abcdef", containers / ".new-fedcba9876543210", containers / ".removed-0123456789abcdef"

@@ -119,6 +119,12 @@ def undisturbed_layers(image):
     return layer_digests(store)
 
 
+def is_in_pieces(path):
+    """Whether the store has the image in pieces (src/squashfs/image_pieces.hpp)."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"mlcp"
+
+
 class PullTestCase(unittest.TestCase):
     """Each test has its own home and store below self.home; self.user runs mlctr (None: whoever runs the tests)."""
 
@@ -230,8 +236,13 @@ class PullTestCase(unittest.TestCase):
         self.mlctr("export", reference, path)
         return path
 
-    def squashfs_of(self, reference):
+    def stored_squashfs(self, reference):
         return pathlib.Path(self.json("inspect", reference)["squashfs"])
+
+    def squashfs_of(self, reference):
+        """As one file, which other programs can read."""
+        path = self.stored_squashfs(reference)
+        return self.export(reference) if is_in_pieces(path) else path
 
     def store_files(self, part=""):
         root = self.store / part

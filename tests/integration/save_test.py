@@ -8,7 +8,7 @@ import tempfile
 import time
 
 from containers import ContainerTestCase, layout
-from harness import TREE_LISTING, as_root, small_filesystem, tree_of
+from harness import TREE_LISTING, as_root, is_in_pieces, small_filesystem, tree_of
 
 MIB = 1 << 20
 
@@ -82,6 +82,8 @@ class SaveTestCase(ContainerTestCase):
         scratch = pathlib.Path(tempfile.mkdtemp(prefix="mlctr-merged-"))
         try:
             image = os.path.realpath(self.directory(name) / "image.sqsh")
+            if is_in_pieces(image):
+                image = self.export(json.loads((self.directory(name) / "container.json").read_text())["image"])
             as_root("unsquashfs", "-quiet", "-no-progress", "-xattrs", "-dest", scratch / "base", image)
             (scratch / "view").mkdir()
             as_root("mount", "-t", "overlay", "mlctr-test", "-o",

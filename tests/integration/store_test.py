@@ -212,7 +212,10 @@ class Commands(PullTestCase):
         self.pull(f"{self.host}/{PYTHON}")
         self.pull(f"{self.host}/{BUSYBOX}")
         usage = self.json("du")
-        real = sum(p.lstat().st_blocks * 512 for p in (self.store / "layers").rglob("*") if p.is_file())
+        real_of_image = max(image["size"] for image in usage["images"])
+        files = [p.lstat() for p in (self.store / "layers").rglob("*") if p.is_file()]
+        self.assertTrue(any(file.st_nlink > 1 for file in files), "large layers are pieces of their images")
+        real = sum(file.st_blocks * 512 for file in files if file.st_nlink == 1)
         self.assertAlmostEqual(usage["layers_total"], real, delta=64 * 1024)
         report = self.json("gc", "--dry-run", "--max-size", "10M")
         self.assertEqual(usage["layers_total"], self.json("du")["layers_total"])
@@ -220,6 +223,12 @@ class Commands(PullTestCase):
         self.assertLessEqual(self.json("du")["layers_total"], 10 * MIB)
         self.assertEqual(len(self.json("images")), 2, "gc never removes images")
         self.assert_same_tree(self.squashfs_of(f"{self.host}/{PYTHON}"), "python")
+        [removed] = self.json("rmi", f"{self.host}/{PYTHON}")
+        self.assertGreater(removed["cached"], 50 * MIB)
+        self.assertAlmostEqual(removed["freed"] + removed["cached"], real_of_image, delta=64 * 1024)
+        self.assertLessEqual(removed["cached"], self.json("du")["layers_total"])
+        self.mlctr("gc", "--max-size", "0")
+        self.assertEqual(self.json("du")["layers_total"], 0)
 
     def test_pull_output(self):
         self.pull(f"{self.host}/{BUSYBOX}", "--output", self.home / "out.sqsh")
