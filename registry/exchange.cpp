@@ -26,8 +26,8 @@ struct CloseMulti {
 };
 
 const char* built_in_ca_file() {
-  static std::once_flag initialised;
-  std::call_once(initialised, [] { libcurl().global_init(CURL_GLOBAL_DEFAULT); });
+  // Not std::call_once: glibc's unwinds with a libgcc of its own, which aborts where the library can't be loaded.
+  [[maybe_unused]] static const CURLcode initialised = libcurl().global_init(CURL_GLOBAL_DEFAULT);
   const curl_version_info_data* built = libcurl().version_info(CURLVERSION_NOW);
   return built->age >= CURLVERSION_EIGHTH ? built->cainfo : nullptr;
 }
