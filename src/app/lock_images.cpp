@@ -9,9 +9,9 @@
 #include "app/pull_image.hpp"
 #include "app/registry_origin.hpp"
 #include "app/resolve_image.hpp"
+#include "app/squashfs_identity.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "base/hash.hpp"
 #include "base/printable.hpp"
 #include "containerfile/evaluate.hpp"
 #include "image/config.hpp"
@@ -34,22 +34,29 @@ ResolvedManifest ask_registry(const ImageReference& reference, const Platform& p
 
 Digest digest_of_file(const std::filesystem::path& path, const std::stop_token& stop) {
   const Fd file = open_regular_file(path);
-  Hasher hash;
-  std::vector<std::byte> buffer(1u << 20);
-  for (std::uint64_t at = 0;;) {
-    if (stop.stop_requested()) throw Cancelled();
-    const std::size_t got = read_at(file.get(), buffer, at, path.string());
-    hash.update(std::span(buffer).first(got));
-    at += got;
-    if (got < buffer.size()) break;
+  return hash_squashfs(squashfs::ImageFile(file.get(), path, 0), nullptr, stop);
+}
+
+ResolvedManifest ask_to_lock(const ImageReference& reference, const LockedReference& wanted,
+                             const Configuration& configuration, ProgressBoard& board,
+                             const std::stop_token& stop) try {
+  return ask_registry(reference, wanted.platform, configuration, board, stop);
+} catch (const Cancelled&) {
+  throw;
+} catch (Error& error) {
+  if (find_image(configuration, wanted.reference)) {
+    error.replace_hint(
+        fmt::format("one is in the store, but a lock names what others can get as well: where it was made here, "
+                    "`mlctr push {}` gives it to them",
+                    printable(wanted.reference, 1024)));
   }
-  return Digest::from_hex(HashAlgorithm::sha256, hash.finish_hex());
+  throw;
 }
 
 LockedImage lock_image(const LockedReference& wanted, const Configuration& configuration, ProgressBoard& board,
                        const std::stop_token& stop) {
   ImageReference reference = registry_reference(wanted.reference);
-  const ResolvedManifest answer = ask_registry(reference, wanted.platform, configuration, board, stop);
+  const ResolvedManifest answer = ask_to_lock(reference, wanted, configuration, board, stop);
   reference.digest = answer.digest;  // whatever becomes of the tag meanwhile
   const PullRequest request{.source = reference, .platform = wanted.platform, .policy = PullPolicy::missing};
   const PullResult pulled = pull_image(request, configuration, board, stop);

@@ -15,22 +15,6 @@
 namespace mlctr {
 namespace {
 
-Digest hash_image(const squashfs::ImageFile& image, ProgressItem& progress, const std::stop_token& stop) {
-  constexpr std::uint64_t k_part_bytes = 1u << 20;
-  progress.phase = Phase::converting;
-  Hasher hasher;
-  std::vector<std::byte> part;
-  for (std::uint64_t done = 0; done < image.size(); done += part.size()) {
-    if (stop.stop_requested()) throw Cancelled();
-    part.resize(std::min(k_part_bytes, image.size() - done));
-    image.read(done, part);
-    hasher.update(part);
-    progress.converted_bytes = done + part.size();
-  }
-  progress.phase = Phase::done;
-  return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
-}
-
 // Of an image that mlctr did not make: what enroot left in it, or nothing.
 std::string foreign_image_config(const squashfs::Reader& image, const Platform& platform) {
   nlohmann::ordered_json config = {{"architecture", platform.architecture},
@@ -43,6 +27,20 @@ std::string foreign_image_config(const squashfs::Reader& image, const Platform& 
 }
 
 }  // namespace
+
+Digest hash_squashfs(const squashfs::ImageFile& image, ProgressItem* progress, const std::stop_token& stop) {
+  constexpr std::uint64_t k_part_bytes = 1u << 20;
+  Hasher hasher;
+  std::vector<std::byte> part;
+  for (std::uint64_t done = 0; done < image.size(); done += part.size()) {
+    if (stop.stop_requested()) throw Cancelled();
+    part.resize(std::min(k_part_bytes, image.size() - done));
+    image.read(done, part);
+    hasher.update(part);
+    if (progress != nullptr) progress->converted_bytes = done + part.size();
+  }
+  return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
+}
 
 SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, const Platform& platform,
                                    ProgressItem& progress, const std::stop_token& stop) {
@@ -65,7 +63,10 @@ SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, co
   // Read as strictly as what a registry sends: later commands trust what is in the store.
   parse_manifest(manifest_body, {});
   parse_image_config(config_body);
-  return {hash_image(reader.image(), progress, stop), std::move(manifest_body), std::move(config_body)};
+  progress.phase = Phase::converting;
+  const Digest digest = hash_squashfs(reader.image(), &progress, stop);
+  progress.phase = Phase::done;
+  return {digest, std::move(manifest_body), std::move(config_body)};
 }
 
 }  // namespace mlctr

@@ -8,6 +8,7 @@
 #include "base/progress.hpp"
 #include "image/digest.hpp"
 #include "image/platform.hpp"
+#include "squashfs/image_file.hpp"
 
 namespace mlctr {
 
@@ -20,5 +21,8 @@ struct SquashfsIdentity {
 /// says nothing itself. Throws Error, Cancelled.
 SquashfsIdentity identify_squashfs(int fd, const std::filesystem::path& file, const Platform& platform,
                                    ProgressItem& progress, const std::stop_token& stop);
+
+/// The SHA-256 of the image as one file. `progress` may be null.
+Digest hash_squashfs(const squashfs::ImageFile& image, ProgressItem* progress, const std::stop_token& stop);
 
 }  // namespace mlctr

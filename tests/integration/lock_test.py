@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import subprocess
 import tarfile
 import tempfile
@@ -78,6 +79,22 @@ class Lock(PullTestCase):
         self.assertEqual(self.json("inspect", f"{reference}@{first}")["digest"], first)
         self.mlctr("lock", reference)
         self.pull(reference, "--locked")
+
+    def test_the_squashfs_is_that_of_any_machine(self):
+        reference = self.reference("large")
+        push(reference, {"random": random.Random(1).randbytes(6 << 20).hex()})
+        self.pull(reference)
+        self.mlctr("lock", reference)
+        self.assertTrue(self.json("inspect", reference)["in_pieces"])
+        digest = hashlib.sha256(self.export(reference).read_bytes()).hexdigest()
+        self.assertIn(f'squashfs = "sha256:{digest}"', (self.home / "mlctr.lock").read_text())
+
+    def test_an_image_that_was_made_here(self):
+        self.pull(layout("busybox"))
+        reference = self.reference("here")
+        self.write("Containerfile", f"FROM {layout('busybox')}\nENV A=b\n", mode=0o644)
+        self.mlctr("build", "-t", reference, self.home)
+        self.fails("lock", reference, says=[f"cannot lock {reference}", f"mlctr push {reference}"])
 
     def test_what_is_not_in_the_lock_is_refused(self):
         reference = self.reference("other")
