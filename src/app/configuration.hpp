@@ -26,6 +26,10 @@ struct RegistryConfiguration {
 /// Whose a --container-name is on a node: the user's, or the job's alone.
 enum class ContainerScope { global, job };
 
+/// Where the changes of an unnamed container go, which end with it. automatic: to memory, where that can keep all of
+/// them.
+enum class ChangesPlace { automatic, memory, disk };
+
 struct Configuration {
   std::filesystem::path store;                      ///< store, MLCTR_STORE; empty only where there is no home either
   std::filesystem::path containers;                 ///< containers; empty: containers/ in the store
@@ -38,6 +42,7 @@ struct Configuration {
   std::uint64_t layer_cache_bytes = 50ull << 30;    ///< gc.layer_cache: gc keeps at most this much of layers
   std::chrono::seconds stall_timeout{30};           ///< pull.stall_timeout
   runtime::RootfsChoice rootfs = runtime::RootfsChoice::automatic;                           ///< run.rootfs
+  ChangesPlace changes = ChangesPlace::automatic;                                            ///< run.changes
   std::chrono::seconds hook_timeout{30};                                                     ///< run.hook_timeout
   std::filesystem::path gpu_driver_root = "/";                                               ///< gpu.driver_root
   std::filesystem::path gpu_device_root = "/";                                               ///< gpu.dev_root

@@ -99,8 +99,8 @@ Finding probe_overlay() {
     exercise_overlay(scratch, "upper", "work");
   } catch (const SysError& error) {
     return warning(
-        fmt::format("in an unnamed container some changes fail: {} (a tmpfs has user xattrs since Linux 6.6); "
-                    "`mlctr run --name NAME …` keeps changes on disk, where they work",
+        fmt::format("memory can't keep all changes of an unnamed container: {} (a tmpfs has user xattrs since Linux "
+                    "6.6); they go to disk, where containers lie on a local one (MLCTR_CONTAINERS), and end with it",
                     error.message()));
   }
   return fine("a file changed, one removed, a directory replaced");

@@ -13,10 +13,12 @@
 #include "app/enroot_image.hpp"
 #include "app/overlay_marks.hpp"
 #include "app/rootfs_fallback.hpp"
+#include "app/temporary_upper.hpp"
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "runtime/apply_mounts.hpp"
 #include "runtime/binary_format.hpp"
+#include "store/remove_tree.hpp"
 
 namespace mlctr {
 namespace {
@@ -185,6 +187,11 @@ void PlannedContainer::plan_rootfs(const Configuration& configuration, const Run
     spec_.upper = runtime::DirectoryUpper{container->upper, container->work};
     spec_.copy = find_copy(*container);
     if (spec_.choice != runtime::RootfsChoice::fuse_overlayfs) translate_foreign_marks(*container);
+  } else if (request.access == runtime::RootfsAccess::read_write) {
+    temporary_upper_ = make_temporary_upper(configuration);
+    if (temporary_upper_) {
+      spec_.upper = runtime::DirectoryUpper{temporary_upper_->tree / "upper", temporary_upper_->tree / "work"};
+    }
   }
   spec_.fallback = make_rootfs_fallback(configuration, subject.image, container, images_, request.tell);
 }
@@ -199,7 +206,9 @@ runtime::ContainerServer PlannedContainer::start_server(runtime::ContainerSocket
       .socket = std::move(socket),
       .description = to_description(description_),
       .at_end =
-          [root = containers.root(), traced = traced_] {
+          [root = containers.root(), traced = traced_,
+           own = temporary_upper_ ? temporary_upper_->tree.parent_path() : std::filesystem::path()] {
+            if (!own.empty()) remove_tree(own);
             remove_dead_unpacked(root);
             if (!traced.empty()) remove_driver_traces(traced);
           },

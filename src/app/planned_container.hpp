@@ -2,6 +2,7 @@
 // One path for `mlctr run` and for Slurm's steps.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "runtime/fstab.hpp"
 #include "runtime/host.hpp"
 #include "runtime/program.hpp"
+#include "store/unpacked_store.hpp"
 
 namespace mlctr {
 
@@ -74,6 +76,7 @@ class PlannedContainer {
   RunningContainer description_;
   std::filesystem::path traced_;  // the container's directory, where a driver leaves traces in it
   Fd traces_;
+  std::optional<UnpackedTree> temporary_upper_;  // of an unnamed one
 };
 
 }  // namespace mlctr

@@ -20,6 +20,9 @@ namespace {
 // As runtime::RootfsChoice has them.
 constexpr std::array<std::string_view, 5> k_rootfs_choices{"auto", "overlay", "unpack", "fuse-overlayfs", "copy"};
 
+// As ChangesPlace has them.
+constexpr std::array<std::string_view, 3> k_changes_places{"auto", "memory", "disk"};
+
 // As hooks::ForwardCompat and hooks::DriverLayout have them.
 constexpr std::array<std::string_view, 3> k_forward_compat{"auto", "never", "always"};
 constexpr std::array<std::string_view, 2> k_driver_layouts{"own", "system"};
@@ -194,6 +197,7 @@ std::span<const Setting<Configuration>> settings() {
       integer("pull.max_layer_entries", &C::max_layer_entries, 1, k_many, "the most files taken in a layer"),
       duration("pull.stall_timeout", &C::stall_timeout, "a download without a byte for so long is broken and retried"),
       choice("run.rootfs", &C::rootfs, k_rootfs_choices, "how a root comes to be; auto: the first that works here"),
+      choice("run.changes", &C::changes, k_changes_places, "where an unnamed container's changes go until it ends"),
       duration("run.hook_timeout", &C::hook_timeout, "a hook that takes longer is stopped, and the start refused"),
       path("gpu.driver_root", &C::gpu_driver_root,
            "where the GPU's driver is installed: a driver container's root, say"),

@@ -291,6 +291,30 @@ class StoreCommands(NamedContainerTestCase):
         self.mlctr("gc")
         self.assertEqual(self.store_files("images"), [])
 
+    def own_trees(self):
+        return [path for path in (self.store / "containers/.unpacked").glob("*") if path.name.startswith("own-")]
+
+    def test_an_unnamed_container_with_its_changes_on_disk(self):
+        self.host_variables["MLCTR_RUN_CHANGES"] = "disk"
+        base = "/usr/share/base-"
+        changes = f"rm -r {base}files && mkdir {base}files && echo new > {base}files/only && mv {base}passwd /moved && ls {base}files && ls -d /moved"
+        out = self.sh("run", layout("debian"), "sh", "-c", changes)
+        self.assertEqual(out, "only\n/moved")
+        until(lambda: not self.own_trees(), "the end of the changes")
+        process = self.start("run", "--no-mount-home", self.image, "sleep", "600")
+        until(self.own_trees, "a container")
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+        self.assertEqual(len(self.own_trees()), 1)
+        self.sh("run", self.image, "true")
+        until(lambda: not self.own_trees(), "the end of what was left")
+        self.mlctr("gc")
+        self.assertIn("run.changes", self.mlctr("config")[0])
+        with small_filesystem("16m") as directory:
+            self.host_variables["MLCTR_CONTAINERS"] = str(directory / "containers")
+            self.fails("run", self.image, "true", says=["run.changes=disk: .*/containers is not on a local disk", "MLCTR_CONTAINERS"])
+
     def test_a_container_keeps_the_pieces_of_its_image(self):
         image = layout("python")
         self.mlctr("create", "--name", "pieces", image)
