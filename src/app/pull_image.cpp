@@ -142,9 +142,9 @@ class Pull {
   PullResult obtain(const ResolvedImage& image, ImageOrigin& origin) {
     // Held until the reference is there: gc takes images that none leads to.
     const Lock lock = store_.lock_image(image.digest, stop_, [&](const LockOwner& owner) {
-      const std::string note =
-          request_.tell_of_wait ? request_.tell_of_wait(owner.host)
-                                : fmt::format("waiting: process {} on {} is pulling this image", owner.pid, owner.host);
+      const std::string note = request_.tell_of_wait
+                                   ? request_.tell_of_wait(owner.host)
+                                   : fmt::format("waiting: {} is pulling this image", owner.description());
       if (!note.empty()) board_.note(note);
     });
     const std::optional<StoredImage> here = find_image(image.digest);

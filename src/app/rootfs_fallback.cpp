@@ -30,7 +30,7 @@ class Unpacker {
 
   UnpackedImage shared(std::size_t number) const {
     const auto wait = [&](const LockOwner& owner) {
-      tell_(fmt::format("waiting for process {} to unpack the image", owner.pid));
+      tell_(fmt::format("waiting for {} to unpack the image", owner.description()));
     };
     auto made = store_.find_or_make(
         key_of(number), [&](const auto& tree) { fill(tree, number); }, wait);

@@ -51,7 +51,7 @@ BaseImage import(const Configuration& configuration, const SlurmStep& step, cons
   std::atomic<bool> is_hushed = false;
   const auto tell_of_wait = [&](const std::string& host) -> std::string {
     is_hushed = true;
-    return room.try_speak() ? fmt::format("waiting for {}", host) : "";
+    return room.try_speak() ? fmt::format("waiting for {}", host.empty() ? "another node" : host) : "";
   };
   const auto tell_of_end = [&](const PullResult& result) {
     if (result.was_present || verbosity == Verbosity::quiet) return;

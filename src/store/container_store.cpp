@@ -81,12 +81,13 @@ class NewDirectory {
 
   // False where there is something of that name.
   bool commit(const std::filesystem::path& place) {
-    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, place.c_str(), RENAME_NOREPLACE) == 0) {
+    // A container's directory is never empty, and so never replaced (rename(2)).
+    if (::rename(path_.c_str(), place.c_str()) == 0) {
       path_.clear();
       sync_directory(place.parent_path());
       return true;
     }
-    if (errno == EEXIST) return false;
+    if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR) return false;
     throw SysError("cannot make the container " + place.string());
   }
 

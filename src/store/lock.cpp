@@ -87,6 +87,10 @@ std::string LockOwner::to_string() const {
   return fmt::format("{} {} {}", host, pid, boot_id);
 }
 
+std::string LockOwner::description() const {
+  return host.empty() ? "another process" : fmt::format("process {} on {}", pid, host);
+}
+
 Lock::Lock(std::unique_ptr<Held> held) : held_(std::move(held)) {}
 Lock::Lock(Lock&&) noexcept = default;
 Lock& Lock::operator=(Lock&&) noexcept = default;

@@ -26,6 +26,8 @@ struct LockOwner {
   /// Never throws: a file cut short or made by others gives an owner unknown.
   static LockOwner parse(std::string_view text);
   std::string to_string() const;
+  /// For messages: "process 12 on n1", or "another process".
+  std::string description() const;
 };
 
 class Lock {

@@ -31,14 +31,15 @@ Mount parse_mount(const std::string& line) {
   return mount;
 }
 
-bool grants_local_locks_only(const Mount& mount) {
+bool needs_leases(const Mount& mount) {
   const auto has = [&](std::string_view option) {
     return mount.options.find(fmt::format(",{},", option)) != std::string::npos;
   };
   if (mount.type == "lustre") return has("localflock");
-  // nfs(5): these keep fcntl locks on the client.
+  // nfs(5): these keep fcntl locks on the client. Those of version 3 are the server's, but stay where the client goes
+  // away without a word: only when that machine starts again are they freed (rpc.statd(8)).
   if (mount.type == "nfs" || mount.type == "nfs4")
-    return has("nolock") || has("local_lock=posix") || has("local_lock=all");
+    return has("nolock") || has("local_lock=posix") || has("local_lock=all") || has("vers=3");
   // sshfs has no locks of its own, so the kernel keeps them for this mount alone.
   return mount.type == "fuse.sshfs";
 }
@@ -50,7 +51,7 @@ LockKind lock_kind_of_mount(std::string_view mountinfo, dev_t device) {
   std::istringstream lines{std::string(mountinfo)};
   for (std::string line; std::getline(lines, line);) {
     const Mount mount = parse_mount(line);
-    if (mount.device == wanted && grants_local_locks_only(mount)) return LockKind::lease;
+    if (mount.device == wanted && needs_leases(mount)) return LockKind::lease;
   }
   return LockKind::open_file;
 }

@@ -10,7 +10,7 @@ namespace mlctr {
 
 enum class LockKind {
   open_file,  ///< fcntl(2), F_OFD_SETLK: seen by every node, or refused by the filesystem when it is tried
-  lease,      ///< the filesystem would grant locks that other nodes do not see
+  lease,      ///< the filesystem would grant locks that other nodes do not see, or that outlive a lost node
 };
 
 /// For locks in `directory`; $MLCTR_LOCKS ("lease", "open_file") wins.

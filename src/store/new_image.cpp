@@ -70,6 +70,7 @@ NewImage::~NewImage() {
 
 void NewImage::discard() noexcept {
   if (directory_.empty()) return;
+  file_.reset();            // NFS would keep it, and its directory, as long as it is open
   std::error_code ignored;  // what stays is gc's
   std::filesystem::remove_all(directory_, ignored);
   directory_.clear();

@@ -1,7 +1,9 @@
 #include "store/open_file_lock.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -48,6 +50,9 @@ void write_owner(int fd) {
   const std::string text = LockOwner::current().to_string() + "\n";
   if (::ftruncate(fd, 0) != 0) return;
   [[maybe_unused]] const ssize_t put = ::pwrite(fd, text.data(), text.size(), 0);
+  struct statfs filesystem {};
+  // Other nodes see only what the server has.
+  if (::fstatfs(fd, &filesystem) == 0 && filesystem.f_type == NFS_SUPER_MAGIC) ::fdatasync(fd);
 }
 
 class HeldFile final : public Lock::Held {

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "base/fd.hpp"
 #include "base/path.hpp"
 #include "store/allocation.hpp"
 #include "store/layer_companions.hpp"
@@ -40,6 +41,12 @@ std::optional<struct stat> status_of(const std::filesystem::path& path) {
   if (::lstat(path.c_str(), &status) == 0) return status;
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw SysError("cannot stat " + path.string());
+}
+
+// For half a minute NFS answers from memory that something is not there, whoever made it meanwhile; to open the
+// directory is to ask the server (nfs(5), acdirmin and close-to-open).
+void look_afresh(const std::filesystem::path& directory) {
+  const Fd asked(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 }  // namespace
@@ -77,11 +84,15 @@ bool Store::touch_layer(const Digest& diff_id) {
 
 Lock Store::lock_layer(const Digest& diff_id, std::stop_token stop,
                        const std::function<void(const LockOwner&)>& on_wait) {
-  return Lock::acquire(root_ / "locks" / ("layer-" + digest_name(diff_id)), std::move(stop), on_wait);
+  Lock lock = Lock::acquire(root_ / "locks" / ("layer-" + digest_name(diff_id)), std::move(stop), on_wait);
+  look_afresh(layer_path(diff_id).parent_path());
+  return lock;
 }
 
 std::optional<Lock> Store::try_lock_layer(const Digest& diff_id) {
-  return Lock::try_acquire(root_ / "locks" / ("layer-" + digest_name(diff_id)));
+  auto lock = Lock::try_acquire(root_ / "locks" / ("layer-" + digest_name(diff_id)));
+  look_afresh(layer_path(diff_id).parent_path());
+  return lock;
 }
 
 TemporaryFile Store::new_layer_file(const Digest& diff_id) {
@@ -131,11 +142,15 @@ std::optional<RecordedFile> Store::recorded_file(const Digest& manifest_digest) 
 
 Lock Store::lock_image(const Digest& manifest_digest, std::stop_token stop,
                        const std::function<void(const LockOwner&)>& on_wait) {
-  return Lock::acquire(root_ / "locks" / ("image-" + digest_name(manifest_digest)), std::move(stop), on_wait);
+  Lock lock = Lock::acquire(root_ / "locks" / ("image-" + digest_name(manifest_digest)), std::move(stop), on_wait);
+  look_afresh(image_directory(manifest_digest).parent_path());
+  return lock;
 }
 
 std::optional<Lock> Store::try_lock_image(const Digest& manifest_digest) {
-  return Lock::try_acquire(root_ / "locks" / ("image-" + digest_name(manifest_digest)));
+  auto lock = Lock::try_acquire(root_ / "locks" / ("image-" + digest_name(manifest_digest)));
+  look_afresh(image_directory(manifest_digest).parent_path());
+  return lock;
 }
 
 Store::NewImage Store::new_image(const Digest& manifest_digest) {

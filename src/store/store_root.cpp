@@ -84,6 +84,10 @@ void check_store_is_writable(const std::filesystem::path& root) {
   const std::string action = "cannot write to the store " + root.string();
   SysError error(is_ours || errno_value == EROFS ? action : action + ", which belongs to " + user_name(status.st_uid),
                  errno_value);
+  if (::geteuid() == 0 && errno_value == EACCES) {
+    error.add_hint(fmt::format(
+        "the file server takes root for nobody (root_squash): run mlctr as an ordinary user, or {}", k_choose_store));
+  }
   error.add_hint(k_choose_store);
   throw error;
 }

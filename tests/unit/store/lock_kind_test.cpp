@@ -19,7 +19,8 @@ constexpr const char* k_mountinfo =
     "91 22 0:52 / /lustre/b rw shared:7 master:3 - lustre 10.0.0.1@o2ib:/b rw,flock,lazystatfs\n"
     "92 22 0:53 / /home rw,relatime - nfs4 server:/home rw,vers=4.2,hard,local_lock=none,addr=10.0.0.2\n"
     "93 22 0:54 / /old rw,relatime - nfs server:/old rw,vers=3,nolock,local_lock=all,addr=10.0.0.2\n"
-    "94 22 0:55 / /with\\040space rw - nfs server:/x rw,vers=3,local_lock=flock\n"
+    "94 22 0:55 / /with\\040space rw - nfs server:/x rw,vers=4.1,local_lock=flock\n"
+    "97 22 0:57 / /three rw - nfs server:/y rw,vers=3,hard,mountvers=3,local_lock=none\n"
     "95 22 0:56 / /remote rw - fuse.sshfs me@host: rw,user_id=0\n"
     "96 22\n"
     "\n";
@@ -30,10 +31,11 @@ LockKind kind_of(unsigned minor_number) {
 
 }  // namespace
 
-TEST_CASE("locks that only one node would see are not trusted") {
+TEST_CASE("locks that only one node would see, or that outlive a node, are not trusted") {
   CHECK(kind_of(51) == LockKind::lease);
   CHECK(kind_of(54) == LockKind::lease);
   CHECK(kind_of(56) == LockKind::lease);
+  CHECK(kind_of(57) == LockKind::lease);
 }
 
 TEST_CASE("locks that all nodes see are used") {
