@@ -171,7 +171,7 @@ class Pull {
     return result;
   }
 
-  // The layers stay beside the image they make, and a layer file is about as large as its blob.
+  // A layer file is about as large as its blob, and the large ones are the image's own; some are on their way.
   std::string full_disk_hint(const ResolvedImage& image) const {
     std::uint64_t blob_bytes = 0;
     for (const Descriptor& layer : image.manifest.layers) blob_bytes += layer.size_bytes;
@@ -179,7 +179,7 @@ class Pull {
         "the filesystem of {} has {} MiB left and the whole image takes about {} MiB of it: free some (mlctr gc, mlctr "
         "rmi), "
         "or set MLCTR_STORE to a larger filesystem",
-        store_.root().string(), free_bytes(store_.root()) >> 20, (2 * blob_bytes >> 20) + 1);
+        store_.root().string(), free_bytes(store_.root()) >> 20, ((blob_bytes + blob_bytes / 8) >> 20) + 1);
   }
 
   PullResult present(const StoredImage& image) const {

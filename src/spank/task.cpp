@@ -26,10 +26,15 @@ namespace {
 
 constexpr int k_own_failure = 125, k_not_executable = 126, k_not_found = 127;
 
-[[noreturn]] void end(const Failure& failure) {
+/// The node is Slurm's variable, which an image can't set.
+void tell(const Failure& failure) {
   const char* const node = std::getenv("SLURMD_NODENAME");
   std::fprintf(stderr, "mlctr: error: %s%s%s\n", node == nullptr ? "" : node, node == nullptr ? "" : ": ",
                failure.text.data());
+}
+
+[[noreturn]] void end(const Failure& failure) {
+  tell(failure);
   ::_exit(k_own_failure);
 }
 
@@ -109,8 +114,7 @@ int run_in_path(char** command) {
   if (failure == 0) ::_exit(k_not_found);
   if (failure != ENOENT && failure != EACCES && failure != ENOEXEC && failure != EISDIR) {
     errno = failure;
-    const Failure line = failed_by_errno("cannot run %s", command[0]);
-    std::fprintf(stderr, "mlctr: error: %s\n", line.text.data());
+    tell(failed_by_errno("cannot run %s", command[0]));
   }
   ::_exit(k_not_executable);
 }

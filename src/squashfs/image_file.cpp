@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -34,15 +35,28 @@ void ImageFile::open_pieces() {
   pieces_ = read_pieces(file_, name_);
   size_ = pieces_.image_bytes;
   const Fd directory = open_file(directory_of(file_), O_PATH | O_DIRECTORY);
+  std::vector<std::uint64_t> sizes;
   for (const std::string& piece : pieces_.names) {
     Fd file(::openat(directory.get(), piece.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    struct stat status {};
-    if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-      throw Error(fmt::format("{} lacks a part of itself: there is no {} beside it", name_, piece),
-                  "pull the image again; to copy one out of the store, `mlctr export` writes it as one file");
+    if (!file && errno != ENOENT && errno != ELOOP && errno != ENXIO) {
+      throw SysError(fmt::format("cannot open {}, a part of {}", piece, name_));
     }
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) refuse_piece("there is no", piece);
+    sizes.push_back(static_cast<std::uint64_t>(status.st_size));
     files_.push_back(std::move(file));
   }
+  for (const PieceSegment& segment : pieces_.segments) {
+    const std::uint64_t size = sizes[segment.piece];
+    if (segment.from > size || segment.size > size - segment.from) {
+      refuse_piece("too short is the", pieces_.names[segment.piece]);
+    }
+  }
+}
+
+void ImageFile::refuse_piece(std::string_view what, std::string_view piece) const {
+  throw Error(fmt::format("{} lacks a part of itself: {} {} beside it", name_, what, piece),
+              "pull the image again; to copy one out of the store, `mlctr export` writes it as one file");
 }
 
 ImagePart ImageFile::part_at(std::uint64_t at, std::uint64_t size) const {

@@ -26,7 +26,7 @@ struct ImagePart {
 class ImageFile {
  public:
   /// Borrows `file`, which must stay open, and opens its pieces. Throws where `offset` lies behind its end, and where a
-  /// piece is missing.
+  /// piece is missing or cut off.
   ImageFile(int file, const std::filesystem::path& name, std::uint64_t offset);
 
   std::uint64_t size() const noexcept { return size_; }
@@ -43,6 +43,7 @@ class ImageFile {
 
  private:
   void open_pieces();
+  [[noreturn]] void refuse_piece(std::string_view what, std::string_view piece) const;
   ImagePart part_at(std::uint64_t at, std::uint64_t size) const;
 
   int file_;

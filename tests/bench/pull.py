@@ -187,7 +187,7 @@ def stored_bytes(bench):
     bench.clean()
     bench.mlctr()
     store = bench.work / "store"
-    return [sum(f.stat().st_blocks * 512 for f in (store / part).rglob("*.sqsh")) for part in ("layers", "images")]
+    return [sum(f.stat().st_blocks * 512 for f in (store / part).rglob("*") if f.suffix in (".sqsh", ".layer")) for part in ("layers", "images")]
 
 
 WRITING = re.compile(r'(?:open|openat|creat|mkdir|mkdirat|rename|renameat2?|link|linkat|symlink|symlinkat)\((.*)\) = \d')

@@ -278,10 +278,18 @@ def nfs_layer_of_two_images(nodes):
     assert set(downloads.counts.values()) == {1}, downloads.counts
 
 
+def downloaded_bytes():
+    total = 0
+    for path in STORE.glob("tmp/*.blob"):
+        with contextlib.suppress(FileNotFoundError):  # done meanwhile
+            total += path.stat().st_size
+    return total
+
+
 def dies(nodes, how, seconds):
     forget(nodes[1], PYTHON, DEBIAN)
     first = nodes[0].start(f"exec mlctr pull {PYTHON}")
-    wait_until(lambda: sum(path.stat().st_size for path in STORE.glob("tmp/*.blob")) > 20_000_000)
+    wait_until(lambda: downloaded_bytes() > 20_000_000)
     others = [node.start(f"exec mlctr pull {PYTHON}") for node in nodes[1:]]
     time.sleep(3)
     how()

@@ -146,6 +146,15 @@ TEST_CASE("a layer's own name may go; a piece that is gone is named") {
   CHECK(contains(thrown.hint, "pull the image again"));
 }
 
+TEST_CASE("a piece that is cut off is seen before anything is read") {
+  const Layers layers;
+  const fs::path path = layers.merge("pieces", layers.files, true);
+  fs::resize_file(layers.files[2], k_large / 2);
+  const Fd file = open_file(path, O_RDONLY);
+  const Thrown thrown = thrown_by([&] { const ImageFile image(file.get(), path, 0); });
+  CHECK(contains(thrown.message, "too short is the " + layers.top + ".layer beside it"));
+}
+
 TEST_CASE("layers that others may read than the image are copied") {
   const Layers layers;
   fs::permissions(layers.files[0], fs::perms::owner_read);
