@@ -42,8 +42,7 @@ bool advance_all(BuildContext& context) {
 }
 
 BuiltStage result_of(StageBuild& stage, const BuildContext& context) {
-  BuiltStage built{
-      .files = stage.files(), .layers = stage.base_layers(), .config_body = {}, .tree = stage.take_tree()};
+  BuiltStage built{.files = stage.files(), .layers = stage.base_layers(), .config_body = {}, .tree = stage.take_tree()};
   for (const BuiltLayer& layer : stage.files().layers) {
     built.layers.push_back(
         {{.media_type = k_tar_layer, .digest = layer.diff_id, .size_bytes = layer.tar_bytes, .urls = {}},

@@ -222,8 +222,11 @@ bool StageBuild::try_step() {
   step_->begun = Clock::now();
   context_.watcher.started(step_->number, step_->label);
   step_->directory = context_.places.place / fmt::format("step-{}", step_->number);
-  step_->process = StepProcess::start(step_->planned.job, tree_.show(files_, context_.places.store),
-                                        context_.places, step_->directory);
+  const auto show = [&] { return &tree_.show(files_, context_.places.store); };
+  const bool is_first = !tree_.is_shown();
+  step_->process =
+      StepProcess::start(step_->planned.job, is_first ? nullptr : show(), context_.places, step_->directory);
+  if (is_first) show();  // while the step runs, which does the same while it waits
   state_ = State::running;
   return false;
 }

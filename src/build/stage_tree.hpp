@@ -13,6 +13,8 @@ namespace mlctr::build {
 
 class StageTree {
  public:
+  bool is_shown() const noexcept { return merge_.applied() != 0; }
+
   /// `files` are those of the last call, and more layers. What it returns is good until the next call. Throws Error.
   const squashfs::Tree& show(const StageFiles& files, const Store& store);
 

@@ -112,7 +112,8 @@ pid_t start(const std::function<void()>& child) {
 }  // namespace
 
 runtime::ProgramEnd run_in_step_container(const StepContainer& container, const std::filesystem::path& scratch,
-                                          const std::function<void(runtime::BuiltContainer&)>& inside) {
+                                          const std::function<void(runtime::BuiltContainer&)>& inside,
+                                          const std::function<void()>& meanwhile) {
   const std::vector<Image> images = open_images(container);
   runtime::ServerSetup setup;
   setup.options.owner = {0, 0};
@@ -140,6 +141,7 @@ runtime::ProgramEnd run_in_step_container(const StepContainer& container, const 
     });
   });
   failed.reset();
+  meanwhile();
   const std::string words = read_until_end(failure.get());
   const int status = runtime::reap(child);
   if (!words.empty()) {

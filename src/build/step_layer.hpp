@@ -33,8 +33,8 @@ struct BuiltLayer {
   std::uint64_t tar_bytes = 0;
 };
 
-/// `below` is what it lay over. Absent where nothing changed. Left out: directories that are as they were, and stubs that are as they were made.
-/// Throws Error, Cancelled.
+/// `below` is what it lay over. Absent where nothing changed. Left out: directories that are as they were, and stubs
+/// that are as they were made. Throws Error, Cancelled.
 std::optional<BuiltLayer> make_step_layer(const StepChanges& changes, const squashfs::Tree& below, Store& store,
                                           const squashfs::PackOptions& options, const std::stop_token& stop);
 

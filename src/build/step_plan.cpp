@@ -135,7 +135,8 @@ class StepPlanner {
     if (add.transfer.sources.size() + add.transfer.contents.size() > 1)
       throw Error("ADD: a git repository and something else in one instruction", "give each an ADD of its own");
     if (add.git_directory == containerfile::GitDirectory::kept)
-      throw Error("ADD --keep-git-dir: what git keeps there differs with each fetch", "RUN git clone, where it is needed");
+      throw Error("ADD --keep-git-dir: what git keeps there differs with each fetch",
+                  "RUN git clone, where it is needed");
     CopyStep step{.job = copy_job(add.transfer, {repository.directory})};
     step.job.kind = DestinationKind::directory;
     step.downloads = view_.download({source}, checksum);

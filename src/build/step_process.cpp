@@ -16,6 +16,7 @@
 #include "base/file.hpp"
 #include "base/ignored_signals.hpp"
 #include "base/soft_limits.hpp"
+#include "build/stage_tree.hpp"
 #include "build/step_container.hpp"
 #include "build/step_layer.hpp"
 #include "build/step_mounts.hpp"
@@ -46,7 +47,7 @@ void make_fresh_directory(const std::filesystem::path& path, mode_t mode) {
 // In the process of one step.
 class Worker {
  public:
-  Worker(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places, std::filesystem::path directory,
+  Worker(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places, std::filesystem::path directory,
          int result)
       : job_(job), below_(below), places_(places), directory_(std::move(directory)) {
     make_fresh_directory(directory_, 0700);
@@ -67,12 +68,17 @@ class Worker {
     std::visit([this](const auto& work) { carry_out(work); }, job_.work);
     // Programs take their own files' permissions away; here they are the user's, who may read them all the same.
     runtime::enter_new_namespaces(runtime::current_identity(runtime::Remap::none), 0);
-    auto layer = make_step_layer(changes_, below_, places_.store, places_.packing, {});
+    auto layer = make_step_layer(changes_, below(), places_.store, places_.packing, {});
     remove_tree(directory_);
     return layer;
   }
 
  private:
+  const squashfs::Tree& below() {
+    if (below_ == nullptr) below_ = &tree_.show(job_.below, places_.store);
+    return *below_;
+  }
+
   void carry_out(const RunStep& step) {
     const StepMounts mounts(step, places_, directory_);
     container_.own_namespaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -88,9 +94,9 @@ class Worker {
     for (const runtime::Mount& mount : container_.mounts) targets.push_back(mount.target);
     changes_.stubs = stubs_of(targets);
 
-    const runtime::ProgramEnd end =
-        run_in_step_container(container_, places_.scratch,
-                              [&](const runtime::BuiltContainer& built) { become_program(step, mounts, built); });
+    const runtime::ProgramEnd end = run_in_step_container(
+        container_, places_.scratch, [&](const runtime::BuiltContainer& built) { become_program(step, mounts, built); },
+        [this] { below(); });
     if (const int code = runtime::shell_exit_code(end); code != 0) throw ProgramFailure{code};
   }
 
@@ -143,15 +149,18 @@ class Worker {
   // What `work` returns comes from the process in the container through a file of ours.
   FileOwners inside(const std::function<FileOwners(const runtime::BuiltContainer&)>& work) {
     const Fd file = open_file(directory_ / "owners", O_RDWR | O_CREAT | O_EXCL, 0600);
-    run_in_step_container(container_, places_.scratch, [&](const runtime::BuiltContainer& built) {
-      ::umask(0);
-      nlohmann::json list = nlohmann::json::array();
-      for (const auto& [path, owner] : work(built)) {
-        list.push_back({std::vector<std::uint8_t>(path.begin(), path.end()), owner.uid, owner.gid});
-      }
-      const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(list);
-      write_all(file.get(), std::as_bytes(std::span(bytes)), "a step's list");
-    });
+    run_in_step_container(
+        container_, places_.scratch,
+        [&](const runtime::BuiltContainer& built) {
+          ::umask(0);
+          nlohmann::json list = nlohmann::json::array();
+          for (const auto& [path, owner] : work(built)) {
+            list.push_back({std::vector<std::uint8_t>(path.begin(), path.end()), owner.uid, owner.gid});
+          }
+          const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(list);
+          write_all(file.get(), std::as_bytes(std::span(bytes)), "a step's list");
+        },
+        [this] { below(); });
     const std::string bytes = read_file(directory_ / "owners", std::uint64_t{1} << 32);
     FileOwners owners;
     for (const auto& entry : nlohmann::json::from_cbor(bytes)) {
@@ -162,7 +171,8 @@ class Worker {
   }
 
   const StepJob& job_;
-  const squashfs::Tree& below_;
+  const squashfs::Tree* below_;  // null until it is read
+  StageTree tree_;
   const BuildPlaces& places_;
   const std::filesystem::path directory_;
   StepContainer container_;
@@ -170,7 +180,7 @@ class Worker {
   std::optional<SourceTree> downloads_;  // opened while the host's paths are there
 };
 
-StepOutcome carry_out(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+StepOutcome carry_out(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places,
                       const std::filesystem::path& directory, int result) try {
   return {.layer = Worker(job, below, places, directory, result).run()};
 } catch (const ProgramFailure& failure) {
@@ -189,7 +199,7 @@ void send(int pipe, const StepOutcome& outcome) {
   write_all(pipe, std::as_bytes(std::span(text)), "a pipe");
 }
 
-[[noreturn]] void be_worker(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+[[noreturn]] void be_worker(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places,
                             const std::filesystem::path& directory, const Fd& output, const Fd& result) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setsid();  // no keys of a terminal, and no terminal for the step
@@ -212,7 +222,7 @@ void send(int pipe, const StepOutcome& outcome) {
 
 }  // namespace
 
-StepProcess StepProcess::start(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+StepProcess StepProcess::start(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places,
                                const std::filesystem::path& directory) {
   auto [output, says] = make_pipe();
   auto [result, tells] = make_pipe();

@@ -19,9 +19,9 @@ struct StepOutcome {
 
 class StepProcess {
  public:
-  /// `below` is what job.below shows. `directory` is made: it gets the upper directory, which stays there where the step
-  /// fails.
-  static StepProcess start(const StepJob& job, const squashfs::Tree& below, const BuildPlaces& places,
+  /// `below` is what job.below shows; null: the step's process reads that itself while its container runs. `directory`
+  /// is made: it gets the upper directory, which stays there where the step fails.
+  static StepProcess start(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places,
                            const std::filesystem::path& directory);
 
   /// What the step's programs say; read it until its end.
