@@ -35,7 +35,7 @@ else
   as_user=()
   [ -w /dev/fuse ] || sudo chmod 666 /dev/fuse
 fi
-install build/release/src/cli/mlctr "$work/mlctr"
+install build/release/src/cli/mlctr build/release/src/cli/mlctr-task "$work"
 box=/tmp/mlctr-quickstart-box  # the Slurm cluster's
 # Ubuntu lets only programs with a profile of AppArmor's make user namespaces (mlctr doctor).
 if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
@@ -120,7 +120,7 @@ if "$repository/tests/install.sh" slurm; then
   slurm_in_a_box down
   trap 'slurm_in_a_box down' EXIT
   slurm_in_a_box up
-  "${as_root[@]}" install -D "$work/mlctr" "$box/bin/mlctr"
+  "${as_root[@]}" install -D -t "$box/bin" "$work/mlctr" "$work/mlctr-task"
   "${as_root[@]}" ln -s mlctr "$box/bin/srun"
   for file in environment/train.py train.sbatch; do "${as_root[@]}" install -m 644 "$repository/examples/$file" "$box/home/"; done
 
