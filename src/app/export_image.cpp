@@ -1,7 +1,6 @@
 #include "app/export_image.hpp"
 
-#include <algorithm>
-#include <vector>
+#include <span>
 
 #include "app/find_image.hpp"
 #include "base/error.hpp"
@@ -9,12 +8,6 @@
 #include "squashfs/extent_copy.hpp"
 
 namespace mlctr {
-namespace {
-
-constexpr std::size_t k_stream_part_bytes = 1u << 20;
-
-}  // namespace
-
 ExportedImage export_image(const Configuration& configuration, const ExportRequest& request, std::stop_token stop) {
   const FoundImage found = require_image(configuration, request.image);
   const std::uint64_t bytes =
@@ -36,13 +29,8 @@ std::uint64_t write_squashfs(const std::filesystem::path& squashfs, int to, std:
                              std::stop_token stop) {
   const Fd source = open_regular_file(squashfs);
   const squashfs::ImageFile image(source.get(), squashfs, 0);
-  std::vector<std::byte> buffer(k_stream_part_bytes);
-  for (std::uint64_t done = 0; done < image.size(); done += buffer.size()) {
-    if (stop.stop_requested()) throw Cancelled();
-    buffer.resize(std::min<std::uint64_t>(k_stream_part_bytes, image.size() - done));
-    image.read(done, buffer);
-    write_all(to, buffer, to_name);
-  }
+  squashfs::stream_image(
+      image, [&](std::span<const std::byte> part) { write_all(to, part, to_name); }, stop);
   return image.size();
 }
 

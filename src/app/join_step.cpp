@@ -35,7 +35,7 @@ void make_step_container(const Configuration& configuration, const StepRequest& 
     const RunSubject subject = find_step_subject(configuration, request);
     start_step_holder(place, request.step, [&](std::vector<int> not_inherited) {
       std::optional<StepEntrance> entrance;  // where there is anybody to come in by it
-      if (request.of_task && request.step.local_tasks > 1) {
+      if (request.step.local_tasks > 1) {
         entrance.emplace(request, host);
         not_inherited.push_back(entrance->sockets());
       }

@@ -1,14 +1,14 @@
 #include "app/squashfs_identity.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <vector>
+#include <span>
 
 #include "app/enroot_image.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "image/config.hpp"
 #include "image/manifest.hpp"
+#include "squashfs/extent_copy.hpp"
 #include "squashfs/file_content.hpp"
 #include "squashfs/tables.hpp"
 
@@ -29,16 +29,14 @@ std::string foreign_image_config(const squashfs::Reader& image, const Platform& 
 }  // namespace
 
 Digest hash_squashfs(const squashfs::ImageFile& image, ProgressItem* progress, const std::stop_token& stop) {
-  constexpr std::uint64_t k_part_bytes = 1u << 20;
   Hasher hasher;
-  std::vector<std::byte> part;
-  for (std::uint64_t done = 0; done < image.size(); done += part.size()) {
-    if (stop.stop_requested()) throw Cancelled();
-    part.resize(std::min(k_part_bytes, image.size() - done));
-    image.read(done, part);
-    hasher.update(part);
-    if (progress != nullptr) progress->converted_bytes = done + part.size();
-  }
+  squashfs::stream_image(
+      image,
+      [&](std::span<const std::byte> part) {
+        hasher.update(part);
+        if (progress != nullptr) progress->converted_bytes += part.size();
+      },
+      stop);
   return Digest::from_hex(HashAlgorithm::sha256, hasher.finish_hex());
 }
 

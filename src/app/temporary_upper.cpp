@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
 
@@ -16,6 +15,7 @@
 #include "base/fd.hpp"
 #include "base/file.hpp"
 #include "base/filesystem_type.hpp"
+#include "store/overlay_directories.hpp"
 
 namespace mlctr {
 namespace {
@@ -52,14 +52,7 @@ std::optional<UnpackedTree> make_temporary_upper(const Configuration& configurat
     throw Error(fmt::format("run.changes=disk: {} is not on a local disk", place.string()),
                 "MLCTR_CONTAINERS (or containers in mlctr.toml) names a directory on one");
   }
-  return UnpackedStore(place).make_own([](const std::filesystem::path& tree) {
-    for (const char* name : {"upper", "work"}) {
-      // The upper's mode is that of the container's "/", whatever the umask.
-      if (::mkdir((tree / name).c_str(), 0755) != 0 || ::chmod((tree / name).c_str(), 0755) != 0) {
-        throw SysError("cannot make " + (tree / name).string());
-      }
-    }
-  });
+  return UnpackedStore(place).make_own(make_overlay_directories);
 }
 
 }  // namespace mlctr

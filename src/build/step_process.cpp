@@ -24,6 +24,7 @@
 #include "runtime/identity.hpp"
 #include "runtime/process_table.hpp"
 #include "runtime/program.hpp"
+#include "store/overlay_directories.hpp"
 #include "store/remove_tree.hpp"
 
 namespace mlctr::build {
@@ -39,20 +40,14 @@ struct ProgramFailure {
   int exit_code;
 };
 
-void make_fresh_directory(const std::filesystem::path& path, mode_t mode) {
-  if (::mkdir(path.c_str(), 0700) != 0 || ::chmod(path.c_str(), mode) != 0)
-    throw SysError("cannot make " + path.string());
-}
-
 // In the process of one step.
 class Worker {
  public:
   Worker(const StepJob& job, const squashfs::Tree* below, const BuildPlaces& places, std::filesystem::path directory,
          int result)
       : job_(job), below_(below), places_(places), directory_(std::move(directory)) {
-    make_fresh_directory(directory_, 0700);
-    make_fresh_directory(directory_ / "upper", 0755);
-    make_fresh_directory(directory_ / "work", 0755);
+    if (::mkdir(directory_.c_str(), 0700) != 0) throw SysError("cannot make " + directory_.string());
+    make_overlay_directories(directory_);
     container_ = {.stack = stack_of(job.below, places.store, places.place, {}),
                   .sources = {},
                   .upper = directory_ / "upper",

@@ -71,12 +71,10 @@ Preparation prepare(spank_t spank, const PluginSettings& settings, const GivenOp
 }
 
 void print_warnings(const MappedRecords& records) {
-  for (std::size_t offset = 0; offset < records.size_bytes();) {
-    const MappedRecords::Record record = records.take(offset);
-    if (record.kind != MLCTR_HAND_OFF_WARNING) continue;
-    const Failure line = failed("%.*s", static_cast<int>(record.bytes.size()), record.bytes.data());
+  records.each(MLCTR_HAND_OFF_WARNING, [](std::string_view bytes) {
+    const Failure line = failed("%.*s", static_cast<int>(bytes.size()), bytes.data());
     ::slurm_spank_log("mlctr: %s", line.text.data());
-  }
+  });
 }
 
 /// Where the container is there, and somebody lets the task in who is no process of mlctr's own for it.

@@ -7,7 +7,8 @@
  * NUL descriptors     the records, then NAMESPACES of them for setns(2), in this order   (SCM_RIGHTS, in one cmsg)
  *   where it fails    no message: it has told why on standard error, and exits with another code than 0
  *
- * Tasks that come later need no process of mlctr's: the step's holder, where it has made the container, gives the same.
+ * Tasks that come later need no process of mlctr's: the step's holder, where it has made the container, gives the same
+ * to the plugin, and to mlctr-task.
  *
  *   plugin            connects to steps/JOB.STEP.RESTART-SLURMSTEPD in mlctr's runtime directory (step_door.cpp),
  *                     SOCK_SEQPACKET, and sends one message

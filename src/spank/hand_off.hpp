@@ -30,6 +30,13 @@ class MappedRecords {
   };
   Record take(std::size_t& offset) const;
   std::size_t size_bytes() const { return size_bytes_; }
+  /// Calls `action` with the bytes of each record of a kind, in order.
+  template <class Action>
+  void each(std::uint32_t kind, Action action) const {
+    for (std::size_t offset = 0; offset < size_bytes_;) {
+      if (const Record record = take(offset); record.kind == kind) action(record.bytes);
+    }
+  }
   /// Whether there is a whole record at `offset`.
   bool has_whole(std::size_t offset) const;
 

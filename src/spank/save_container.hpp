@@ -1,6 +1,7 @@
 // --container-save: mlctr writes the step's container once its last task has ended. Slurm asks a plugin about a task
 // that has ended when it knows its exit code already, and a container that was not saved must not look like success: so
-// the process that Slurm started stays outside, waits for the task, saves, and ends as that did or as the saving failed.
+// the process that Slurm started stays outside, waits for the task, saves, and ends as that did or as the saving
+// failed.
 #pragma once
 
 #include "spank/descriptor.hpp"

@@ -59,28 +59,23 @@ bool has_own_pids(const HandOff& hand_off) {
 
 /// Null where there is no memory for it.
 char** environment_of(const MappedRecords& records) {
-  std::size_t count = 1;
-  for (std::size_t offset = 0; offset < records.size_bytes();) {
-    count += records.take(offset).kind == MLCTR_HAND_OFF_VARIABLE;
-  }
-  auto** const variables = static_cast<char**>(std::calloc(count, sizeof(char*)));
-  std::size_t next = 0;
-  for (std::size_t offset = 0; variables != nullptr && offset < records.size_bytes();) {
-    const MappedRecords::Record record = records.take(offset);
-    if (record.kind != MLCTR_HAND_OFF_VARIABLE) continue;
-    variables[next] = ::strndup(record.bytes.data(), record.bytes.size());
-    if (variables[next++] == nullptr) return nullptr;
-  }
-  return variables;
+  std::size_t count = 0;
+  records.each(MLCTR_HAND_OFF_VARIABLE, [&](std::string_view) { ++count; });
+  auto** const variables = static_cast<char**>(std::calloc(count + 1, sizeof(char*)));
+  if (variables == nullptr) return nullptr;
+  std::size_t copied = 0, next = 0;
+  records.each(MLCTR_HAND_OFF_VARIABLE, [&](std::string_view bytes) {
+    variables[next] = ::strndup(bytes.data(), bytes.size());
+    copied += variables[next++] != nullptr;
+  });
+  return copied == count ? variables : nullptr;
 }
 
 void print_warnings(const MappedRecords& records) {
-  for (std::size_t offset = 0; offset < records.size_bytes();) {
-    const MappedRecords::Record record = records.take(offset);
-    if (record.kind != MLCTR_HAND_OFF_WARNING) continue;
-    const Failure line = failed("%.*s", static_cast<int>(record.bytes.size()), record.bytes.data());
+  records.each(MLCTR_HAND_OFF_WARNING, [](std::string_view bytes) {
+    const Failure line = failed("%.*s", static_cast<int>(bytes.size()), bytes.data());
     std::fprintf(stderr, "mlctr: %s\n", line.text.data());
-  }
+  });
 }
 
 /// The first failure that is not about a file that isn't there; none: nowhere in PATH is one of that name.

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint64_t k_copied_bytes = 64u << 20;
 constexpr std::size_t k_first_bytes = 4;
+constexpr std::uint64_t k_streamed_bytes = 1u << 20;
 constexpr unsigned k_max_threads = 4;  // more only wait for the same servers
 
 // Only one at a time writes to a file of these; the others would spin until it is done.
@@ -104,6 +105,16 @@ void copy_image(const ImageFile& image, int output, std::stop_token stop, Progre
   const auto first = std::span(bytes).first(std::min<std::uint64_t>(bytes.size(), image.size()));
   image.read(0, first);
   write_all_at(output, first, 0, image.name());
+}
+
+void stream_image(const ImageFile& image, const ByteSink& sink, const std::stop_token& stop) {
+  std::vector<std::byte> part;
+  for (std::uint64_t done = 0; done < image.size(); done += part.size()) {
+    if (stop.stop_requested()) throw Cancelled();
+    part.resize(std::min(k_streamed_bytes, image.size() - done));
+    image.read(done, part);
+    sink(part);
+  }
 }
 
 }  // namespace mlctr::squashfs

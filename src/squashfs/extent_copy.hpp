@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/progress.hpp"
+#include "squashfs/content_stream.hpp"
 #include "squashfs/image_file.hpp"
 
 namespace mlctr::squashfs {
@@ -22,5 +23,8 @@ void copy_parts(const std::vector<PlacedPart>& parts, int output, std::stop_toke
 
 /// All of `image`, as one file, into an empty one.
 void copy_image(const ImageFile& image, int output, std::stop_token stop, ProgressItem* progress);
+
+/// The same bytes in order, a MiB at a time. Throws Cancelled, and what `sink` throws.
+void stream_image(const ImageFile& image, const ByteSink& sink, const std::stop_token& stop);
 
 }  // namespace mlctr::squashfs

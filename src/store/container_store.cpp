@@ -15,6 +15,7 @@
 #include "base/file.hpp"
 #include "base/printable.hpp"
 #include "store/image_link.hpp"
+#include "store/overlay_directories.hpp"
 #include "store/remove_tree.hpp"
 #include "store/store_names.hpp"
 #include "store/store_root.hpp"
@@ -143,11 +144,7 @@ std::optional<StoredContainer> ContainerStore::create(const ContainerRecord& rec
   create_store_root(root_);
   check_store_is_private(root_);
   NewDirectory made(root_);
-  for (const char* name : {"upper", "work"}) {
-    if (::mkdir((made.path() / name).c_str(), 0755) != 0) throw SysError("cannot make a container's directory");
-  }
-  // The upper's mode is that of the container's "/", whatever the umask.
-  if (::chmod((made.path() / "upper").c_str(), 0755) != 0) throw SysError("cannot make a container's directory");
+  make_overlay_directories(made.path());
   name_image(squashfs, made.path() / "image.sqsh");
   write_file_atomically(made.path() / "config.json", config);
   write_file_atomically(made.path() / "container.json", to_json(record));
